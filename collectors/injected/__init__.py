@@ -1,0 +1,1 @@
+"""The directory that goes on PYTHONPATH. Only `sitecustomize.py` in it ever runs."""

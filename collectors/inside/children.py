@@ -1,0 +1,134 @@
+"""Notes each child process that the recorder cannot follow into: who it was, never what it was told."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .state import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_EVENTS = frozenset(("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"))
+_FLAGS_WITH_ARGUMENT = "WX"
+
+
+def install() -> None:
+    """Listen to the starts of processes, in this process and its forks."""
+    state, events = STATE, _EVENTS
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in events:
+            return
+        try:
+            _started(event, arguments)
+        except Exception as error:
+            state.failed("children", error)
+
+    sys.addaudithook(hook)
+
+
+def _started(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "os.system":
+        _note("sh", "not_python")
+        return
+    if event == "os.posix_spawn" and sys._getframe(2).f_globals.get("__name__") == "subprocess":
+        return  # told by subprocess.Popen already
+    executable, argv = arguments[0], arguments[1]
+    environment = arguments[3] if event == "subprocess.Popen" else arguments[2]
+    if isinstance(argv, (str, bytes)) or not isinstance(argv, (list, tuple)):
+        argv = [argv]
+    words = [_word(word) for word in argv]
+    program = _word(executable) if executable else (words[0] if words else "")
+    why = _why_not_followed(program, words[1:], environment)
+    if why:
+        _note(os.path.basename(program), why)
+
+
+def _note(program: str, why: str) -> None:
+    writer = STATE.writer
+    if writer is not None:
+        fields = {"pid": os.getpid(), "what": "process_not_followed", "detail": program[:80], "why": why}
+        writer.write("note", writer.clock.now_ns(), fields)
+
+
+def _word(value: Any) -> str:
+    return os.fsdecode(value) if isinstance(value, (str, bytes, os.PathLike)) else str(value)
+
+
+def _why_not_followed(program: str, arguments: list[str], environment: Any) -> str | None:
+    if not _is_python(program):
+        return "not_python"
+    if _ignores_environment(arguments):
+        return "flags"
+    path = _python_path(os.environ if environment is None else environment)
+    return None if STATE.injected_directory in path.split(os.pathsep) else "environment"
+
+
+def _python_path(environment: Any) -> str:
+    for key in ("PYTHONPATH", b"PYTHONPATH"):
+        if key in environment:
+            return _word(environment[key])
+    return ""
+
+
+def _ignores_environment(arguments: list[str]) -> bool:
+    """Whether a Python so called skips `site` or PYTHONPATH (-S, -I, -E, alone or among other flags)."""
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+            continue
+        if not argument.startswith("-") or argument == "-" or argument.startswith("--"):
+            return False
+        for position, flag in enumerate(argument[1:], 1):
+            if flag in "SIE":
+                return True
+            if flag in "cm":
+                return False
+            if flag in _FLAGS_WITH_ARGUMENT:
+                skip = position == len(argument) - 1
+                break
+    return False
+
+
+def _is_python(program: str) -> bool:
+    if _is_python_name(os.path.basename(program)):
+        return True
+    return _is_python_script(program)
+
+
+def _is_python_name(name: str) -> bool:
+    name = name.lower()
+    if name.endswith(".exe"):
+        name = name[:-4]
+    for prefix in ("python", "pypy"):
+        if name.startswith(prefix):
+            return name[len(prefix) :].replace(".", "").rstrip("t").isdigit() or name == prefix
+    return False
+
+
+def _is_python_script(program: str) -> bool:
+    """Whether the program is a text file that Python runs, such as an installed command."""
+    path = program if os.sep in program else _on_path(program)
+    try:
+        with open(path, "rb") as stream:
+            first = stream.readline(256)
+    except OSError:
+        return False
+    if not first.startswith(b"#!"):
+        return False
+    words = first[2:].decode("utf-8", "replace").split()
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    return bool(words) and _is_python_name(os.path.basename(words[0]))
+
+
+def _on_path(program: str) -> str:
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(directory, program)
+        if os.path.isfile(path):
+            return path
+    return program

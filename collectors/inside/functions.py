@@ -1,0 +1,119 @@
+"""Functions of every kind (plain, async, generator, async generator) with a span around each run of them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from typing import Any
+
+    from .marks import Span
+
+
+def recorded(function: Any, open_span: Callable[[], Span]) -> Any:
+    """The function, recording one span a run; it takes, gives and raises exactly what it did."""
+    if inspect.isasyncgenfunction(function):
+        wrapper: Any = _async_generator(function, open_span)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = _generator(function, open_span)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _coroutine(function, open_span)
+    else:
+        wrapper = _plain(function, open_span)
+    return functools.wraps(function)(wrapper)
+
+
+def _plain(function: Any, open_span: Callable[[], Span]) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        span = open_span()
+        span.enter()
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            span.leave()
+            span.end(type(error))
+            raise
+        span.leave()
+        span.end(None)
+        return result
+
+    return run
+
+
+def _coroutine(function: Any, open_span: Callable[[], Span]) -> Any:
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        span = open_span()
+        span.enter()
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            span.leave()
+            span.end(type(error))
+            raise
+        span.leave()
+        span.end(None)
+        return result
+
+    return run
+
+
+def _generator(function: Any, open_span: Callable[[], Span]) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        """Drive the generator by hand, so that the span is current only while it runs, not while it waits."""
+        generator = function(*args, **kwargs)
+        span = open_span()
+        resume, value = generator.send, None
+        try:
+            while True:
+                span.enter()
+                try:
+                    item = resume(value)
+                except StopIteration as stop:
+                    span.end(None)
+                    return stop.value
+                finally:
+                    span.leave()
+                try:
+                    resume, value = generator.send, (yield item)
+                except GeneratorExit:
+                    generator.close()
+                    raise
+                except BaseException as error:
+                    resume, value = generator.throw, error
+        except BaseException as error:
+            span.end(type(error))
+            raise
+
+    return run
+
+
+def _async_generator(function: Any, open_span: Callable[[], Span]) -> Any:
+    async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        span = open_span()
+        resume, value = generator.asend, None
+        try:
+            while True:
+                span.enter()
+                try:
+                    item = await resume(value)
+                except StopAsyncIteration:
+                    span.end(None)
+                    return
+                finally:
+                    span.leave()
+                try:
+                    resume, value = generator.asend, (yield item)
+                except GeneratorExit:
+                    await generator.aclose()
+                    raise
+                except BaseException as error:
+                    resume, value = generator.athrow, error
+        except BaseException as error:
+            span.end(type(error))
+            raise
+
+    return run

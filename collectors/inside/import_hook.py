@@ -1,0 +1,87 @@
+"""Patches a library at the moment the agent imports it; never imports one itself."""
+
+from __future__ import annotations
+
+import sys
+
+from .state import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+# library -> the module beside this one whose patch(module) hooks it
+HOOKS = {"httpx": "httpx_hooks", "httpx2": "httpx_hooks"}
+
+
+class PatchingFinder:
+    """Asked first; finds what the others find, and adds the patch behind the module's own execution."""
+
+    def __init__(self) -> None:
+        self._finding: set[str] = set()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The real spec of a library that we hook, its loader told to patch afterwards; else nothing."""
+        if name not in HOOKS or name in self._finding:
+            return None
+        self._finding.add(name)
+        try:
+            spec = _real_spec(name, path, target)
+            if spec is not None and spec.loader is not None:
+                _patch_after_execution(spec.loader)
+            return spec
+        finally:
+            self._finding.discard(name)
+
+
+def _real_spec(name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+    for finder in list(sys.meta_path):
+        find_spec = getattr(finder, "find_spec", None)
+        if find_spec is not None and not isinstance(finder, PatchingFinder):
+            spec: ModuleSpec | None = find_spec(name, path, target)
+            if spec is not None:
+                return spec
+    return None
+
+
+def _patch_after_execution(loader: Any) -> None:
+    """Shadow `exec_module` on this one loader, so that the loader stays the object everybody expects."""
+    original = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        try:
+            del loader.exec_module
+        except AttributeError:
+            pass
+        original(module)
+        patch(module)
+
+    try:
+        loader.exec_module = exec_module
+    except AttributeError as error:
+        STATE.failed("import_hook", error)
+
+
+def patch(module: ModuleType) -> None:
+    """Hook a library that is loaded; a failure is noted and leaves it as it is."""
+    try:
+        if HOOKS[module.__name__] == "httpx_hooks":
+            from . import httpx_hooks
+
+            httpx_hooks.patch(module)
+    except Exception as error:
+        STATE.failed("patch " + module.__name__, error)
+
+
+def install() -> None:
+    """Hook what is loaded already, and what will be."""
+    for name in HOOKS:
+        module = sys.modules.get(name)
+        if module is not None:
+            patch(module)
+    sys.meta_path.insert(0, PatchingFinder())  # type: ignore[arg-type]

@@ -1,0 +1,170 @@
+"""The writer of one process's spool file: one `os.write` a record, nothing buffered, nothing raised."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+from itertools import count
+
+from .clock import Clock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Writer:
+    """Appends records to ``<directory>/<pid>-<start_ns>.jsonl``; a forked child opens its own file.
+
+    Records that could not be written are counted; a note says how many as soon as writing works again.
+    """
+
+    def __init__(self, directory: str, clock: Clock, version: str = "") -> None:
+        self.clock = clock
+        self._directory = directory
+        self._version = version
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
+        self._pid = 0
+        self._file = -1
+        self._identity = (0, 0)
+        self._path = ""
+        self._ids = count(1)
+        self._prefix = ""
+        self._torn = False
+        self._lost = 0
+        self._opening = RLock()
+
+    def new_id(self) -> str:
+        """An id no other record of this recording has."""
+        if self._pid != os.getpid():
+            self._ready()
+        return self._prefix + str(next(self._ids))
+
+    def write(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
+        """Append one record; whatever goes wrong, the caller goes on."""
+        try:
+            record: dict[str, Any] = {"t": kind, "ns": ns}
+            record.update(fields)
+            self._append(record)
+        except Exception:
+            self._lost += 1
+
+    def note(self, what: str, detail: str) -> None:
+        """Append a note: something that was not seen, or went wrong."""
+        self.write("note", self.clock.now_ns(), {"pid": os.getpid(), "what": what, "detail": detail})
+
+    def start(self) -> None:
+        """Open the file and write the `process` record now, not at the first record."""
+        try:
+            self._ready()
+        except Exception:
+            self._lost += 1
+
+    def _append(self, record: dict[str, Any]) -> None:
+        self._ready()
+        if self._lost and record["t"] != "note":
+            self._tell_lost()
+        self._put(encode(record))
+
+    def _tell_lost(self) -> None:
+        lost, self._lost = self._lost, 0
+        note = {"t": "note", "ns": self.clock.now_ns(), "pid": self._pid, "what": "records_lost", "detail": str(lost)}
+        if not self._put(encode(note)):
+            self._lost += lost - 1
+
+    def _put(self, line: bytes) -> bool:
+        if self._torn:
+            line = b"\n" + line
+        try:
+            written = os.write(self._file, line)
+        except OSError:
+            self._lost += 1
+            return False
+        self._torn = written != len(line)
+        if self._torn:
+            self._lost += 1
+        return not self._torn
+
+    def _ready(self) -> None:
+        """Make `_file` this process's own open spool file, even if the agent forked or closed descriptors."""
+        if self._pid == os.getpid():
+            if self._is_ours():
+                return
+        elif self._pid:
+            self._reset()
+        with self._opening:
+            if self._pid == os.getpid():
+                if not self._is_ours():
+                    self._open()
+                return
+            start_ns = self.clock.now_ns()
+            pid = os.getpid()
+            self._path = "{}/{}-{}.jsonl".format(self._directory, pid, start_ns)
+            self._prefix = "{}-{:x}-".format(pid, start_ns)
+            self._open()
+            self._pid = pid
+            self._put(encode(self._process(start_ns)))
+
+    def _is_ours(self) -> bool:
+        try:
+            status = os.fstat(self._file)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.open(self._path, flags, 0o600)
+        status = os.fstat(self._file)
+        self._identity = (status.st_dev, status.st_ino)
+
+    def _process(self, start_ns: int) -> dict[str, Any]:
+        arguments = getattr(sys, "argv", None) or getattr(sys, "orig_argv", None) or [sys.executable]
+        return {
+            "t": "process",
+            "ns": start_ns,
+            "pid": self._pid,
+            "ppid": os.getppid(),
+            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "argv0": os.path.basename(str(arguments[0])),
+            "python": "{}.{}.{}".format(*sys.version_info[:3]),
+            "recorder": self._version,
+        }
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """The record as one line of JSON.
+
+    Flat records are spelled by hand until somebody else imports json: it is a third of our start-up time.
+    """
+    if "json" not in sys.modules:
+        line = _flat(record)
+        if line is not None:
+            return line
+    import json
+
+    return json.dumps(record, separators=(",", ":"), default=str).encode("ascii", "backslashreplace") + b"\n"
+
+
+def _flat(record: dict[str, Any]) -> bytes | None:
+    try:
+        from _json import encode_basestring_ascii as quote
+    except ImportError:
+        return None
+    pairs = []
+    for key, value in record.items():
+        if isinstance(value, str):
+            text = quote(value)
+        elif value is None:
+            text = "null"
+        elif type(value) is int:
+            text = str(value)
+        else:
+            return None
+        pairs.append('"{}":{}'.format(key, text))
+    return ("{" + ",".join(pairs) + "}\n").encode("ascii")

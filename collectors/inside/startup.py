@@ -1,0 +1,42 @@
+"""Turns recording on in a process that the supervisor, or a recorded process, has started."""
+
+from __future__ import annotations
+
+import os
+
+from . import children, import_hook, stand_in
+from .clock import Clock
+from .spool import Writer
+from .state import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def install(injected_directory: str = "", environment: Mapping[str, str] = os.environ) -> bool:
+    """Record this process, as TRACEKIT_SPOOL and its companions in the environment say.
+
+    Parameters
+    ----------
+    injected_directory : the entry of PYTHONPATH that children need to be followed.
+    environment : where the supervisor's words are.
+
+    Returns
+    -------
+    whether it is being recorded; False without TRACEKIT_SPOOL, or if it was on already.
+    """
+    directory = environment.get("TRACEKIT_SPOOL")
+    if not directory or STATE.writer is not None:
+        return False
+    clock = Clock(environment.get("TRACEKIT_CLOCK"))
+    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    STATE.injected_directory = injected_directory
+    STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""))
+    STATE.writer.start()
+    for room in (import_hook, stand_in, children):
+        try:
+            room.install()
+        except Exception as error:
+            STATE.failed("install", error)
+    return True

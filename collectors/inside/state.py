@@ -1,0 +1,57 @@
+"""What the recorder knows in this process, once, however often these modules were loaded.
+
+`sitecustomize` loads this package as `_tracekit_inside`; a program that imports tracekit loads it again as
+`tracekit.collectors.inside`. The second copy takes the first one's state, so that marks and hooks meet.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+    from .identity import Hashing
+    from .spool import Writer
+
+INJECTED_NAME = "_tracekit_inside"
+
+
+class State:
+    """The open spool and what the running code belongs to."""
+
+    def __init__(self) -> None:
+        self.writer: Writer | None = None
+        self.hashing: Hashing | None = None
+        self.hash_key_file = ""
+        self.injected_directory = ""
+        self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
+        self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
+        self.observed: ContextVar[bool] = ContextVar("tracekit_observed", default=False)
+        self.open_sessions: dict[str, int] = {}
+
+    def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
+        """Append one record to the spool, if there is one."""
+        writer = self.writer
+        if writer is not None:
+            writer.write(kind, ns, fields)
+
+    def note(self, what: str, detail: str) -> None:
+        """Write down that something was not seen, or went wrong."""
+        writer = self.writer
+        if writer is not None:
+            writer.note(what, detail)
+
+    def failed(self, where: str, error: BaseException) -> None:
+        """Note that the recorder itself failed at `where`; the agent goes on."""
+        self.note("hook_error", "{}: {}".format(where, type(error).__name__))
+
+
+def _shared() -> State:
+    first = sys.modules.get(INJECTED_NAME + ".state")
+    state: State | None = getattr(first, "STATE", None)
+    return State() if state is None else state
+
+
+STATE = _shared()

@@ -1,0 +1,96 @@
+"""LLM calls: the attempts of one logical request, grouped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tracekit.assembly.attempt import Attempt, Part
+from tracekit.schema import Status
+
+
+@dataclass(eq=False)
+class Call:
+    """One logical request: first attempt's start to last attempt's end."""
+
+    attempts: list[Attempt]
+    row_id: int = -1
+    session_id: int | None = None
+    parents: list[int] = field(default_factory=list)
+    edge_source: str | None = None
+
+    @property
+    def first(self) -> Attempt:
+        return self.attempts[0]
+
+    @property
+    def last(self) -> Attempt:
+        return self.attempts[-1]
+
+    @property
+    def start_ns(self) -> int:
+        return self.first.start_ns
+
+    @property
+    def end_ns(self) -> int | None:
+        return self.last.end_ns
+
+    @property
+    def status(self) -> Status:
+        return self.last.status
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        return self.last.parts
+
+    @cached_property
+    def prompt_hashes(self) -> frozenset[int]:
+        """Hash of the prompt up to the end of each of its messages."""
+        return frozenset(part.prefix_hash for part in self.parts if part.prefix_hash is not None)
+
+    @property
+    def prompt_hash(self) -> int | None:
+        """Hash of the whole prompt."""
+        return self.parts[-1].prefix_hash if self.parts else None
+
+    @cached_property
+    def produced_tools(self) -> list[tuple[str, str | None]]:
+        """(id, name) of the tool calls in the answer."""
+        calls = self.last.response.get("tool_calls") or []
+        return [(tool["id"], tool.get("name")) for tool in calls if tool.get("id")]
+
+    @property
+    def output_hash(self) -> str | None:
+        return self.last.response.get("output_hash")
+
+    @property
+    def response_id(self) -> str | None:
+        return self.last.response.get("response_id")
+
+
+def group_calls(attempts: Iterable[Attempt]) -> list[Call]:
+    """Attempts in order of start, each call's retries under it.
+
+    A retry says so in its header (`retry_count` > 0); without that header it repeats a failed attempt's
+    body in the same thread and task.
+    """
+    calls: list[Call] = []
+    latest: dict[tuple[object, ...], Call] = {}
+    for attempt in attempts:
+        key = (*attempt.context, attempt.request.get("body_hash"))
+        call = latest.get(key)
+        if call is not None and _is_retry(attempt, call.last):
+            call.attempts.append(attempt)
+        else:
+            call = Call([attempt])
+            calls.append(call)
+            latest[key] = call
+    return calls
+
+
+def _is_retry(attempt: Attempt, previous: Attempt) -> bool:
+    if previous.end_ns is None or not previous.failed:
+        return False
+    retry_count = attempt.record.get("retry_count")
+    return retry_count is None or retry_count > 0

@@ -1,0 +1,179 @@
+"""Sessions: which steps belong to one task given to an agent.
+
+Evidence, best first: the agent's own `tracekit.session()`; its conversation id; lineage (a request continues
+an earlier call); then the thread or task a conversation began in. A conversation that begins with the same
+instructions as an earlier one of the same task context is a new task for the same agent, hence a new
+session; one that begins with others (a planner, a title writer) belongs to the session at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from tracekit.assembly.call import Call
+from tracekit.assembly.lineage import Link
+from tracekit.assembly.tool_span import ToolSpan
+from tracekit.schema import Status
+from tracekit.spool import Record
+
+_INSTRUCTION_ROLES = ("tools", "system", "developer")
+
+
+@dataclass(eq=False)
+class Session:
+    """One task; `key` is the agent's own mark, if it made one."""
+
+    source: str
+    key: str | None = None
+    name: str | None = None
+    conversation_id: str | None = None
+    status: Status = Status.OK
+    marked_start_ns: int | None = None
+    marked_end_ns: int | None = None
+    score: float | None = None
+    calls: list[Call] = field(default_factory=list)
+    tools: list[ToolSpan] = field(default_factory=list)
+    row_id: int = -1
+
+    @property
+    def steps(self) -> list[Call | ToolSpan]:
+        return sorted([*self.calls, *self.tools], key=lambda step: (step.start_ns, step.row_id))
+
+    @property
+    def start_ns(self) -> int:
+        starts = [step.start_ns for step in self.steps]
+        return min([*starts, self.marked_start_ns] if self.marked_start_ns is not None else starts)
+
+    @property
+    def end_ns(self) -> int | None:
+        ends = [step.end_ns for step in self.steps if step.end_ns is not None]
+        if self.marked_end_ns is not None:
+            ends.append(self.marked_end_ns)
+        return max(ends, default=None)
+
+
+def marked_sessions(records: Iterable[Record]) -> dict[str, Session]:
+    """The sessions that the agent marked, by their key."""
+    sessions: dict[str, Session] = {}
+    for record in records:
+        if record["t"] == "session_start":
+            sessions[record["id"]] = Session(
+                source="explicit",
+                key=record["id"],
+                name=record.get("name"),
+                conversation_id=record.get("conversation_id"),
+                status=Status.INTERRUPTED,
+                marked_start_ns=record["ns"],
+            )
+        elif record["t"] == "session_end" and (session := sessions.get(record["id"])):
+            session.marked_end_ns = record["ns"]
+            session.status = Status(record.get("status", "ok"))
+            session.score = record.get("score")
+    return sessions
+
+
+def assign_sessions(
+    calls: Iterable[Call], links: Mapping[Call, Link], marked: dict[str, Session], spans: Iterable[ToolSpan]
+) -> list[Session]:
+    """Every session with its calls; `calls` in order of start."""
+    book = _Book(dict(marked), {span.key: span for span in spans if span.key})
+    for call in calls:
+        session = book.session_of(call, links.get(call))
+        session.calls.append(call)
+        book.remember(call, session)
+    return book.sessions
+
+
+def assign_tools(sessions: Iterable[Session], spans: Iterable[ToolSpan]) -> list[ToolSpan]:
+    """Puts each span into its session; returns those that belong to none (a tool with no call around it)."""
+    by_call = {call: session for session in sessions for call in session.calls}
+    by_key = {session.key: session for session in sessions if session.key}
+    orphans = []
+    for span in spans:
+        session = by_key.get(span.record.get("session"))
+        if session is None and span.call is not None:
+            session = by_call[span.call]
+        if session is None:
+            session = _nearest(span, by_call)
+        if session is None:
+            orphans.append(span)
+        else:
+            session.tools.append(span)
+    return orphans
+
+
+class _Book:
+    """What has been seen so far while calls are assigned in time order."""
+
+    def __init__(self, marked: dict[str, Session], spans: dict[str, ToolSpan]) -> None:
+        self._marked = marked
+        self._spans = spans
+        self._by_conversation: dict[str, Session] = {}
+        self._by_call: dict[Call, Session] = {}
+        self._by_context: dict[tuple[object, ...], tuple[Session, set[object]]] = {}
+        self.sessions: list[Session] = list(marked.values())
+
+    def session_of(self, call: Call, link: Link | None) -> Session:
+        record = call.first.record
+        conversation_id = call.first.request.get("conversation_id")
+        if session := self._marked.get(record.get("session") or ""):
+            return session
+        if conversation_id:
+            return self._by_conversation.get(conversation_id) or self._new("conversation", conversation_id)
+        if link is not None:
+            return self._by_call[link.parent]
+        if (session := self._around(record.get("tool"))) is not None:
+            return session
+        session, instructions = self._by_context.get(call.first.context, (None, set()))
+        if session is None or _instructions(call) in instructions:
+            return self._new("lineage" if session else "task", None)
+        return session
+
+    def remember(self, call: Call, session: Session) -> None:
+        self._by_call[call] = session
+        if session.conversation_id:
+            self._by_conversation[session.conversation_id] = session
+        known, instructions = self._by_context.get(call.first.context, (None, set()))
+        instructions = instructions if known is session else set()
+        self._by_context[call.first.context] = (session, instructions | {_instructions(call)})
+
+    def _around(self, tool_key: str | None) -> Session | None:
+        """The session whose tool the call was made in: a sub-agent belongs to its parent's session."""
+        span = self._spans.get(tool_key or "")
+        if span is None:
+            return None
+        span.contains_calls = True
+        for call, session in reversed(self._by_call.items()):
+            if _same_task(span, call) and call.start_ns <= span.start_ns:
+                return session
+        return None
+
+    def _new(self, source: str, conversation_id: str | None) -> Session:
+        session = Session(source=source, conversation_id=conversation_id)
+        self.sessions.append(session)
+        return session
+
+
+def _instructions(call: Call) -> object:
+    """The prompt's instructions, as identity of the agent that speaks; a prompt without any is its own."""
+    leading = None
+    for part in call.parts:
+        if part.role not in _INSTRUCTION_ROLES:
+            break
+        leading = part.prefix_hash
+    return leading if leading is not None else ("no instructions", call.first.request.get("model"))
+
+
+def _same_task(span: ToolSpan, call: Call) -> bool:
+    return (span.record.get("pid"), span.record.get("thread")) == (
+        call.first.record.get("pid"),
+        call.first.record.get("thread"),
+    )
+
+
+def _nearest(span: ToolSpan, by_call: Mapping[Call, Session]) -> Session | None:
+    """The session of the last call that ended before the span, of its own task first, then its process."""
+    before = [call for call in by_call if call.start_ns <= span.start_ns and call.first.record.get("pid") == span.record.get("pid")]
+    best = max(before, key=lambda call: (_same_task(span, call), call.start_ns), default=None)
+    return by_call[best] if best is not None else None

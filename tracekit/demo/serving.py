@@ -1,0 +1,87 @@
+"""Starts the demo's endpoint beside the caller and ends it with the caller's block."""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, Self
+
+from tracekit.errors import TracekitError
+
+READY_TIMEOUT_S: Final = 60.0
+END_TIMEOUT_S: Final = 5.0
+STDERR_TAIL_BYTES: Final = 2000
+
+
+class DemoServerFailed(TracekitError):
+    @classmethod
+    def saying(cls, what: str, tail: str) -> Self:
+        said = f"Its last words were:\n{tail}" if tail else "It wrote nothing to standard error."
+        return cls(
+            f"The demo's language model server {what}. {said}\n"
+            "Run `python -m tracekit.demo.server` by itself to see it fail."
+        )
+
+
+@contextmanager
+def serving(weights: Path | None = None, ready_timeout_s: float = READY_TIMEOUT_S) -> Iterator[str]:
+    """The base URL of a server that runs while the block does.
+
+    The weights are written if absent (default: in the user's cache). The server is out of reach of the
+    terminal's Ctrl-C, so it answers until the block ends; it also ends by itself if this process dies.
+    """
+    with tempfile.TemporaryFile() as stderr, _started(weights, stderr) as server:
+        try:
+            yield _base_url(server, stderr, ready_timeout_s)
+        finally:
+            _end(server)
+
+
+def _started(weights: Path | None, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tracekit.demo.server", "--until-stdin-closes"]
+    if weights:
+        command += ["--weights", str(weights)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, start_new_session=True
+    )
+
+
+def _base_url(server: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -> str:
+    try:
+        line = _first_line(server, timeout_s)
+    except queue.Empty:
+        raise DemoServerFailed.saying(f"was not ready within {timeout_s:g} s", _tail(stderr)) from None
+    if not line:
+        code = server.wait(END_TIMEOUT_S)
+        raise DemoServerFailed.saying(f"ended with code {code} before it was ready", _tail(stderr))
+    return str(json.loads(line)["base_url"])
+
+
+def _first_line(server: subprocess.Popen[bytes], timeout_s: float) -> bytes:
+    """What the server prints first, or b"" if it ends before; `queue.Empty` after the time-out."""
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    assert server.stdout is not None
+    threading.Thread(target=lambda out: lines.put(out.readline()), args=(server.stdout,), daemon=True).start()
+    return lines.get(timeout=timeout_s)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(END_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def _tail(stderr: IO[bytes]) -> str:
+    size = stderr.seek(0, 2)
+    stderr.seek(max(0, size - STDERR_TAIL_BYTES))
+    return stderr.read().decode(errors="replace").strip()

@@ -1,0 +1,127 @@
+"""Errors as a user reads them: what, where, and what to do.
+
+TracekitError (exit 2)
+├── SpoolNotFound        no recording in that folder
+├── TraceNotFound        no such file
+├── TraceUnreadable      truncated, foreign, or a newer version
+├── TraceEmpty           nothing in it that the command could use
+├── OutputRefused        exists already, or its folder cannot be written
+├── UnknownName          not in the catalog, with the nearest names
+├── ModelDoesNotFit      weights and cache exceed the GPU's memory
+└── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+
+class TracekitError(Exception):
+    """A message for the user, in one paragraph; `exit_code` is what the process ends with."""
+
+    exit_code = 2
+
+
+class SpoolNotFound(TracekitError):
+    @classmethod
+    def at(cls, directory: Path) -> Self:
+        return cls(
+            f"No recording in {directory}: a recording's folder holds run.json and *.jsonl files, and ends in "
+            ".spool beside the trace that was asked for. Check the path; `tracekit record -o FILE -- CMD` makes one."
+        )
+
+
+class TraceNotFound(TracekitError):
+    @classmethod
+    def at(cls, path: Path) -> Self:
+        spool = path.with_name(path.name + ".spool")
+        if spool.is_dir():
+            return cls(
+                f"There is no {path}, but {spool} holds an unfinished recording of it. "
+                f"Type `tracekit recover {spool}` to turn it into the trace."
+            )
+        return cls(f"There is no file {path}. Record one with `tracekit record -o {path} -- python my_agent.py`.")
+
+
+class TraceUnreadable(TracekitError):
+    @classmethod
+    def truncated(cls, path: Path, reason: str) -> Self:
+        return cls(
+            f"{path} is not a complete Parquet file ({reason}). If a recording was cut off, its folder "
+            f"{path}.spool is still there: `tracekit recover {path}.spool` rebuilds the trace."
+        )
+
+    @classmethod
+    def foreign(cls, path: Path) -> Self:
+        return cls(
+            f"{path} is a Parquet file, but not one that tracekit wrote: its metadata has no 'tracekit' entry. "
+            "Record a trace with `tracekit record -- CMD`."
+        )
+
+    @classmethod
+    def newer(cls, path: Path, found: int, known: int) -> Self:
+        return cls(
+            f"{path} has trace format version {found}; this tracekit reads up to version {known}. "
+            "Upgrade with `pip install -U tracekit-replay`."
+        )
+
+    @classmethod
+    def damaged(cls, path: Path, reason: str) -> Self:
+        return cls(f"{path} does not hold what its format promises: {reason}. Record it again, or report it.")
+
+
+class TraceEmpty(TracekitError):
+    @classmethod
+    def of(cls, path: Path, what: str, why: str) -> Self:
+        return cls(
+            f"{path} holds no {what}. {why} `tracekit info {path}` lists what the recording saw and did not see."
+        )
+
+
+class OutputRefused(TracekitError):
+    @classmethod
+    def exists(cls, path: Path) -> Self:
+        return cls(f"{path} exists already and is not overwritten. Choose another -o, or pass --force.")
+
+    @classmethod
+    def not_writable(cls, path: Path, reason: str) -> Self:
+        return cls(f"{path} cannot be written ({reason}). Choose a folder you may write to with -o.")
+
+
+class UnknownName(TracekitError):
+    @classmethod
+    def among(cls, kind: str, name: str, known: Iterable[str]) -> Self:
+        names = sorted(known)
+        near = difflib.get_close_matches(name.lower(), [known_name.lower() for known_name in names], 3, 0.5)
+        close = [known_name for known_name in names if known_name.lower() in near]
+        hint = f"Did you mean {' or '.join(close)}?" if close else f"Known are: {', '.join(names)}."
+        return cls(f"Unknown {kind} '{name}'. {hint}")
+
+
+class ModelDoesNotFit(TracekitError):
+    @classmethod
+    def on(cls, model: str, gpu: str, tp: int, need_gb: float, have_gb: float, fitting_tp: int | None) -> Self:
+        way_out = f"Use --tp {fitting_tp}." if fitting_tp else "No tensor parallel size up to 8 holds it; use a larger GPU."
+        return cls(
+            f"{model} does not fit on {tp} x {gpu}: its weights and one full-length sequence need "
+            f"{need_gb:.1f} GB a GPU, {have_gb:.1f} GB are usable. {way_out}"
+        )
+
+
+class LaunchFailed(TracekitError):
+    exit_code = 125
+
+    @classmethod
+    def not_found(cls, command: str) -> Self:
+        error = cls(f"Command not found: {command}. Nothing was recorded; check the spelling and the PATH.")
+        error.exit_code = 127
+        return error
+
+    @classmethod
+    def not_executable(cls, command: str, reason: str) -> Self:
+        error = cls(f"{command} cannot be executed ({reason}). Nothing was recorded.")
+        error.exit_code = 126
+        return error

@@ -1,0 +1,210 @@
+"""The trace file: one Parquet table, row groups that never mix kinds, provenance in its metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tracekit.errors import OutputRefused, TraceNotFound, TraceUnreadable
+from tracekit.provenance import METADATA_KEY, Provenance
+from tracekit.schema import COLUMNS, FORMAT_VERSION, Kind, columns_of
+
+ROWS_PER_GROUP = 131_072
+
+_ARROW: dict[str, pa.DataType] = {
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "uint64": pa.uint64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "string": pa.string(),
+    "category": pa.dictionary(pa.int32(), pa.string()),
+}
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a schema type word."""
+    if name.startswith("list["):
+        return pa.list_(_ARROW[name[5:-1]])
+    return _ARROW[name]
+
+
+def arrow_schema() -> pa.Schema:
+    """The Arrow schema of a trace; each field's metadata holds unit, OTel name and doc."""
+    return pa.schema(
+        [
+            pa.field(
+                column.name,
+                arrow_type(column.type),
+                metadata={"unit": column.unit, "otel": column.otel, "doc": column.doc},
+            )
+            for column in COLUMNS
+        ]
+    )
+
+
+def table_of(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """`rows` as a table of the full schema; a key that is absent or not of the kind is an error or null.
+
+    Raises
+    ------
+    ValueError : a row has a key that rows of `kind` may not fill.
+    """
+    allowed = {column.name: column for column in columns_of(kind)}
+    for row in rows:
+        if foreign := row.keys() - allowed.keys():
+            raise ValueError(f"{kind} rows have no column {', '.join(sorted(foreign))}")
+    arrays = []
+    for field in arrow_schema():
+        if field.name == "kind":
+            arrays.append(pa.array([kind.value] * len(rows), pa.string()).cast(field.type))
+        elif field.name in allowed:
+            arrays.append(_array([row.get(field.name) for row in rows], field.type))
+        else:
+            arrays.append(pa.nulls(len(rows), field.type))
+    return pa.table(arrays, schema=arrow_schema())
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
+    return pa.array(values, kind)
+
+
+def write_trace(
+    path: Path, tables: Mapping[Kind, pa.Table], provenance: Provenance, *, force: bool = False
+) -> None:
+    """Write the trace atomically: a reader sees the whole file or none.
+
+    Raises
+    ------
+    OutputRefused : the file exists and `force` is off, or its folder cannot be written.
+    OSError : the disk is full; nothing is left behind.
+    """
+    check_output(path, force=force)
+    schema = arrow_schema().with_metadata({METADATA_KEY: provenance.to_json()})
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+            for kind in Kind:
+                table = tables.get(kind)
+                if table is not None and table.num_rows:
+                    writer.write_table(table.replace_schema_metadata(schema.metadata), ROWS_PER_GROUP)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_output(path: Path, *, force: bool) -> None:
+    """Refuse early what writing would refuse late.
+
+    Raises
+    ------
+    OutputRefused : the file exists and `force` is off, or its folder is missing or cannot be written.
+    """
+    if path.is_dir():
+        raise OutputRefused.not_writable(path, "it is a folder")
+    if path.exists() and not force:
+        raise OutputRefused.exists(path)
+    if not path.parent.is_dir():
+        raise OutputRefused.not_writable(path, f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OutputRefused.not_writable(path, f"the folder {path.parent} is read-only")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An open trace; rows are read per kind, on demand."""
+
+    path: Path
+    provenance: Provenance
+    _file: pq.ParquetFile
+    _groups: Mapping[Kind, tuple[int, ...]]
+
+    @classmethod
+    def open(cls, path: Path) -> Trace:
+        """The trace at `path`, its footer read and checked.
+
+        Raises
+        ------
+        TraceNotFound, TraceUnreadable : missing; truncated, foreign, newer or damaged.
+        """
+        if not path.is_file():
+            raise TraceNotFound.at(path)
+        file = _parquet_file(path)
+        provenance = _provenance(path, file)
+        return cls(path, provenance, file, _groups_by_kind(path, file))
+
+    def count(self, kind: Kind) -> int:
+        """Rows of `kind`, from the footer alone."""
+        return sum(self._file.metadata.row_group(group).num_rows for group in self._groups.get(kind, ()))
+
+    def rows(self, kind: Kind, columns: Iterable[str] | None = None) -> pa.Table:
+        """The rows of `kind`, with `columns` or all that the kind may fill.
+
+        A column that an older file lacks is null throughout.
+
+        Raises
+        ------
+        TraceUnreadable : the bytes of a row group are damaged.
+        """
+        wanted = [column.name for column in columns_of(kind)] if columns is None else list(columns)
+        schema = arrow_schema()
+        present = set(self._file.schema_arrow.names)
+        groups = list(self._groups.get(kind, ()))
+        if not groups:
+            return pa.schema([schema.field(name) for name in wanted]).empty_table()
+        try:
+            table = self._file.read_row_groups(groups, [name for name in wanted if name in present])
+        except (pa.ArrowException, OSError) as error:
+            raise TraceUnreadable.truncated(self.path, str(error)) from error
+        arrays = [
+            table.column(name) if name in present else pa.nulls(table.num_rows, schema.field(name).type)
+            for name in wanted
+        ]
+        return pa.table(arrays, names=wanted)
+
+
+def _parquet_file(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise TraceUnreadable.truncated(path, str(error).splitlines()[0].rstrip(".")) from error
+
+
+def _provenance(path: Path, file: pq.ParquetFile) -> Provenance:
+    text = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+    if text is None:
+        raise TraceUnreadable.foreign(path)
+    try:
+        version = int(json.loads(text)["format_version"])
+        if version > FORMAT_VERSION:
+            raise TraceUnreadable.newer(path, version, FORMAT_VERSION)
+        return Provenance.from_json(text)
+    except (ValueError, TypeError, KeyError) as error:
+        raise TraceUnreadable.damaged(path, f"its provenance cannot be read: {error}") from error
+
+
+def _groups_by_kind(path: Path, file: pq.ParquetFile) -> dict[Kind, tuple[int, ...]]:
+    groups: dict[Kind, list[int]] = {}
+    names = file.schema_arrow.names
+    if "kind" not in names:
+        raise TraceUnreadable.damaged(path, "it has no column 'kind'")
+    column = names.index("kind")
+    for group in range(file.metadata.num_row_groups):
+        statistics = file.metadata.row_group(group).column(column).statistics
+        if statistics is None or statistics.min != statistics.max:
+            raise TraceUnreadable.damaged(path, f"row group {group} mixes kinds")
+        try:
+            groups.setdefault(Kind(statistics.min), []).append(group)
+        except ValueError:
+            continue  # a kind that a later minor version added
+    return {kind: tuple(indices) for kind, indices in groups.items()}

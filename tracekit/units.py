@@ -1,0 +1,59 @@
+"""Numbers as people read them. Inside the program: seconds, ns, W, J, USD; here they become text."""
+
+from __future__ import annotations
+
+NS_PER_S = 1_000_000_000
+J_PER_WH = 3600.0
+
+
+def seconds(value_s: float | None) -> str:
+    """A duration with the unit that keeps three digits: 12.3 ms, 4.56 s, 2 min 05 s, 3.1 h."""
+    if value_s is None:
+        return "-"
+    if value_s == 0:
+        return "0 s"
+    size = abs(value_s)
+    if size < 1e-3:
+        return f"{value_s * 1e6:.3g} us"
+    if size < 1:
+        return f"{value_s * 1e3:.3g} ms"
+    if size < 120:
+        return f"{value_s:.3g} s"
+    if size < 7200:
+        return f"{int(value_s // 60)} min {value_s % 60:02.0f} s"
+    return f"{value_s / 3600:,.1f} h"
+
+
+def energy(value_j: float | None) -> str:
+    """Joules, with Wh beside them once they are easier to read: 20.4 J, 5.1 kJ (1.42 Wh)."""
+    if value_j is None:
+        return "-"
+    if abs(value_j) < 1000:
+        return f"{value_j:.3g} J"
+    if abs(value_j) < 1e6:
+        return f"{value_j / 1e3:.3g} kJ ({value_j / J_PER_WH:.3g} Wh)"
+    return f"{value_j / 1e6:,.3g} MJ ({value_j / J_PER_WH / 1e3:,.3g} kWh)"
+
+
+def dollars(value_usd: float | None) -> str:
+    """USD with four digits that count: $12.30, $0.00421."""
+    if value_usd is None:
+        return "-"
+    if abs(value_usd) >= 1:
+        return f"${value_usd:,.2f}"
+    return f"${value_usd:.3g}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as percent: 0.0421 -> 4.2 %."""
+    return "-" if share is None else f"{share * 100:.1f} %"
+
+
+def count(value: float | None) -> str:
+    """A count with thousands separators."""
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def ratio(value: float | None) -> str:
+    """A dimensionless ratio with three digits."""
+    return "-" if value is None else f"{value:.3g}"
