@@ -8,6 +8,7 @@ TracekitError (exit 2)
 ├── OutputRefused        exists already, or its folder cannot be written
 ├── UnknownName          not in the catalog, with the nearest names
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
+├── ScenarioInvalid      a fleet file or a setting that makes no sense
 └── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
 """
 
@@ -93,12 +94,12 @@ class OutputRefused(TracekitError):
 
 class UnknownName(TracekitError):
     @classmethod
-    def among(cls, kind: str, name: str, known: Iterable[str]) -> Self:
-        names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), [known_name.lower() for known_name in names], 3, 0.5)
-        close = [known_name for known_name in names if known_name.lower() in near]
-        hint = f"Did you mean {' or '.join(close)}?" if close else f"Known are: {', '.join(names)}."
-        return cls(f"Unknown {kind} '{name}'. {hint}")
+    def among(cls, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> Self:
+        spellings = {spelling.lower(): spelling for spelling in [*aliases, *known]}
+        near = difflib.get_close_matches(name.lower(), spellings, 3, 0.5)
+        if near:
+            return cls(f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?")
+        return cls(f"Unknown {kind} '{name}'. Known are: {', '.join(sorted(known))}.")
 
 
 class ModelDoesNotFit(TracekitError):
@@ -106,8 +107,21 @@ class ModelDoesNotFit(TracekitError):
     def on(cls, model: str, gpu: str, tp: int, need_gb: float, have_gb: float, fitting_tp: int | None) -> Self:
         way_out = f"Use --tp {fitting_tp}." if fitting_tp else "No tensor parallel size up to 8 holds it; use a larger GPU."
         return cls(
-            f"{model} does not fit on {tp} x {gpu}: its weights and one full-length sequence need "
+            f"{model} does not fit on {tp} x {gpu}: its weights and a minimal cache need "
             f"{need_gb:.1f} GB a GPU, {have_gb:.1f} GB are usable. {way_out}"
+        )
+
+
+class ScenarioInvalid(TracekitError):
+    @classmethod
+    def not_positive(cls, name: str, value: object) -> Self:
+        return cls(f"{name} is {value!r}; it must be a whole number of at least 1. Correct the fleet file or the option.")
+
+    @classmethod
+    def unreadable(cls, path: Path, reason: str) -> Self:
+        return cls(
+            f"The fleet file {path} cannot be used: {reason}. It is TOML with a table [fleet] that has at least "
+            "gpu and model; `tracekit info --gpus --models` lists the names."
         )
 
 

@@ -186,6 +186,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("tool_call_id", "string", _TOOL, "Id the model gave the tool call.", otel="gen_ai.tool.call.id"),
     _optional("tool_source", "category", _TOOL, "Evidence for the span: framework, tool_id, prefix_chain or adjacency."),
     _optional("confidence", "float64", _TOOL, "How sure the span's ends are, 0 to 1: 1 for framework truth."),
+    _optional("frame", "bool", _TOOL, "Whether LLM calls ran inside the span (a sub-agent): then it is a frame around steps, not a step."),
     # power samples
     _optional("gpu_index", "int32", _POWER, "Index on the host."),
     _optional("gpu_uuid", "category", _POWER, "The driver's id of the device."),

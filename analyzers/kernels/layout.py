@@ -13,6 +13,7 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.int8]
+Rows = npt.NDArray[np.void]  # structured; the dtype is named beside each use
 
 
 class StepKind(IntEnum):
@@ -181,14 +182,14 @@ class Outcome(NamedTuple):
     replica then time and gapless from 0 to horizon_s for every replica.
     """
 
-    calls: np.ndarray
-    steps: np.ndarray
-    sessions: np.ndarray
-    segments: np.ndarray
+    calls: Rows  # CALL_ROW
+    steps: Rows  # STEP_ROW
+    sessions: Rows  # SESSION_ROW
+    segments: Rows  # SEGMENT_ROW
     horizon_s: float
     null_idle_j: float  # no_demand joules: nobody's
     null_idle_s: float
     kv_token_s: float  # integral of reserved KV tokens over time, all replicas
-    kv_peak_tokens: int
+    kv_peak_tokens: int  # the most that one replica had reserved
     refused: int
     engine_steps: int

@@ -98,7 +98,7 @@ class Span:
         if writer is not None:
             fields = {"id": self.id, "pid": os.getpid()}
             fields.update(place())
-            fields.update(name=name, tool_call_id=call_id, source="explicit")
+            fields.update(name=name, tool_call_id=call_id, source="framework")
             writer.write("tool_start", writer.clock.now_ns(), fields)
 
     def enter(self) -> None:

@@ -234,6 +234,7 @@ def _tool_row(span: ToolSpan, host: str | None) -> Row:
         "tool_call_id": span.tool_call_id,
         "tool_source": span.source.value,
         "confidence": span.confidence,
+        "frame": span.contains_calls,
     }
 
 

@@ -127,7 +127,9 @@ def _run_and_tell(number: int, session: Session) -> None:
 
 def main() -> int:
     """Run the agent as the command line says; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tracekit.demo.agent", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tracekit.demo.agent", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--base-url", required=True, help="the endpoint, with its /v1")
     parser.add_argument("--sessions", type=int, default=6, help="how many questions to ask (default 6)")
     parser.add_argument("--concurrency", type=int, default=3, help="how many at once (default 3)")

@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _chat(self, request: ChatRequest) -> None:
         turn = next_turn(request.messages, tools_offered=bool(request.tools))
         engine = self.server.engine
-        body = request.for_engine(turn, engine.tokens(spelling(turn)))
+        body = request.for_engine(engine.tokens(spelling(turn)))
         answer = wire.Answer(turn)
         if request.stream:
             with closing(engine.events(CHAT, body)) as events:

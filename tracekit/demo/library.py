@@ -39,7 +39,8 @@ def ranked(query: str, limit: int) -> list[Passage]:
     mean_length = sum(bag.total() for bag in bags) / len(bags)
     held_by = Counter(word for bag in bags for word in bag)
     rarity = {
-        word: math.log(1 + (len(bags) - held_by[word] + 0.5) / (held_by[word] + 0.5)) for word in _words(query)
+        word: math.log(1 + (len(bags) - held_by[word] + 0.5) / (held_by[word] + 0.5))
+        for word in _words(query)
     }
     scores = [_score(bag, rarity, mean_length) for bag in bags]
     order = sorted(range(len(shelf)), key=lambda index: -scores[index])

@@ -47,7 +47,9 @@ def _follow_stdin(gateway: Gateway) -> None:
 
 def main() -> int:
     """Serve as the command line says; the process's exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tracekit.demo.server", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tracekit.demo.server", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--port", type=int, default=0, help="0 (the default) takes any free port")
     parser.add_argument("--weights", type=Path, help="written if absent (default: in the user's cache)")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end when standard input does")

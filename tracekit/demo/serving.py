@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import queue
+import select
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,22 +53,14 @@ def _started(weights: Path | None, stderr: IO[bytes]) -> subprocess.Popen[bytes]
 
 
 def _base_url(server: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -> str:
-    try:
-        line = _first_line(server, timeout_s)
-    except queue.Empty:
-        raise DemoServerFailed.saying(f"was not ready within {timeout_s:g} s", _tail(stderr)) from None
+    assert server.stdout is not None
+    if not select.select([server.stdout], [], [], timeout_s)[0]:
+        raise DemoServerFailed.saying(f"was not ready within {timeout_s:g} s", _tail(stderr))
+    line = server.stdout.readline()
     if not line:
         code = server.wait(END_TIMEOUT_S)
         raise DemoServerFailed.saying(f"ended with code {code} before it was ready", _tail(stderr))
     return str(json.loads(line)["base_url"])
-
-
-def _first_line(server: subprocess.Popen[bytes], timeout_s: float) -> bytes:
-    """What the server prints first, or b"" if it ends before; `queue.Empty` after the time-out."""
-    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    assert server.stdout is not None
-    threading.Thread(target=lambda out: lines.put(out.readline()), args=(server.stdout,), daemon=True).start()
-    return lines.get(timeout=timeout_s)
 
 
 def _end(server: subprocess.Popen[bytes]) -> None:

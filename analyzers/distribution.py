@@ -1,0 +1,49 @@
+"""Distributions as reports show them: mean, spread and percentiles of one quantity."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+PERCENTILES = (50, 90, 95, 99)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """`n` values of one quantity, in its own unit.
+
+    Percentiles are the smallest value that at least so many percent do not exceed (numpy's inverted_cdf);
+    `cv` is the coefficient of variation (population standard deviation over mean), `p95_over_p50` the tail.
+    """
+
+    n: int
+    mean: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    cv: float | None
+    p95_over_p50: float | None
+
+    @classmethod
+    def of(cls, values: npt.NDArray[np.float64]) -> Distribution | None:
+        """The distribution of `values`, or None if there are none."""
+        if not len(values):
+            return None
+        p50, p90, p95, p99 = (float(value) for value in np.percentile(values, PERCENTILES, method="inverted_cdf"))
+        mean = float(np.mean(values))
+        return cls(
+            n=len(values),
+            mean=mean,
+            p50=p50,
+            p90=p90,
+            p95=p95,
+            p99=p99,
+            cv=float(np.std(values)) / mean if mean else None,
+            p95_over_p50=p95 / p50 if p50 else None,
+        )
+
+    def to_json(self) -> dict[str, float | int | None]:
+        return asdict(self)

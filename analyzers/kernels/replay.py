@@ -1,0 +1,1042 @@
+"""Replay a workload on a pool of identical replicas, event by event (DESIGN: replay, attribution).
+
+Time moves from instant to instant. All events of an instant are drained first (step completions, ends of tools
+and gaps, starts of steps, then by id); then every replica that is not busy and has work starts an engine step, in
+replica order; then the cause of idleness of the others is settled. A decode step costs O(1): a replica counts its
+decode steps, keeps the counts at which its calls finish in a heap, and sums the contexts of its decoding calls.
+
+All state lives in arrays of records, so that a kernel's signature stays short and a view of one record
+(`engine`, `task`, `agent`) can be read and written with and without JIT.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tracekit.analyzers.kernels.jit import kernel
+from tracekit.analyzers.kernels.layout import (
+    CALL_ROW,
+    SEGMENT_ROW,
+    SESSION_ROW,
+    STEP_ROW,
+    Cause,
+    FleetLimits,
+    Floats,
+    Ints,
+    Outcome,
+    PowerCurve,
+    Router,
+    Rows,
+    State,
+    StepCost,
+    StepKind,
+    Workload,
+)
+
+COMPLETION, END, START = 0, 1, 2  # kinds of event, in the order in which one instant drains them
+KIND_SHIFT = 48
+NOBODY = -1
+REBASE_STEPS = 4096
+"""Decode steps after which the prefix sums start again from 0: what a call reads is the difference of two sums."""
+
+CALL, TOOL = int(StepKind.CALL), int(StepKind.TOOL)
+PREFILL, DECODE, MIXED, IDLE = int(State.PREFILL), int(State.DECODE), int(State.MIXED), int(State.IDLE)
+NO_CAUSE, NO_DEMAND = int(Cause.NONE), int(Cause.NO_DEMAND)
+IMBALANCE, TOOL_WAIT = int(Cause.IMBALANCE), int(Cause.TOOL_WAIT)
+CLIENT_WAIT, PEER_CALL = int(Cause.CLIENT_WAIT), int(Cause.PEER_CALL)
+CAUSES = len(Cause) - 1
+ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE)
+
+ENGINE = np.dtype(
+    [
+        ("busy", np.int64),
+        ("outstanding", np.int64),  # calls queued or running
+        ("waiting_head", np.int64),  # FCFS queue of calls, linked by task["next"]
+        ("waiting_tail", np.int64),
+        ("fresh_head", np.int64),  # the first waiting call that no scheduling pass has passed over
+        ("prompt_head", np.int64),  # running calls whose prompt is not done, in order of admission
+        ("prompt_tail", np.int64),
+        ("running", np.int64),
+        ("reserved_tokens", np.int64),
+        ("decodes", np.int64),  # running calls that decode; the size of the finish heap
+        ("contexts", np.int64),  # sum of their contexts in the next step
+        ("decode_steps", np.int64),  # since the last rebase
+        ("flat_j", np.float64),  # prefix sums over decode steps: see `book_decodes`
+        ("slope_j", np.float64),
+        ("ramp_j", np.float64),
+        ("flat_s", np.float64),
+        ("slope_s", np.float64),
+        ("ramp_s", np.float64),
+        ("cause", np.int64),  # NO_CAUSE while not idle
+        ("idle_from_s", np.float64),  # start of the open idle segment
+        ("accrued_s", np.float64),  # up to where idle_share includes it
+    ],
+    align=True,
+)
+
+TASK = np.dtype(
+    [
+        ("prompt", np.int64),
+        ("output", np.int64),
+        ("done", np.int64),  # prompt tokens computed
+        ("chunk", np.int64),  # prompt tokens in the step at hand
+        ("anchor", np.int64),  # context of a decode step less the replica's decode_steps
+        ("next", np.int64),
+        ("passed_over", np.int64),
+    ],
+    align=True,
+)
+
+NODE = np.dtype(
+    [
+        ("parents_left", np.int64),
+        ("call", np.int64),
+        ("mark", np.float64),  # tools: the session's tool_share when it opened
+    ],
+    align=True,
+)
+
+AGENT = np.dtype(
+    [
+        ("affine", np.int64),  # replica of the session's first placed call
+        ("home", np.int64),  # replica of its latest placed call
+        ("in_flight", np.int64),
+        ("open_tools", np.int64),
+        ("to_place", np.int64),  # calls not yet placed
+        ("counted_home", np.int64),  # where and as what the session is counted in idle_count
+        ("counted_as", np.int64),
+        ("counted_tools", np.int64),
+        ("mark", np.float64),  # idle_share when it was counted
+        ("tool_share", np.float64),  # idle seconds per open tool, prefix sum
+        ("passed_calls", np.int64),
+        ("passed_mark", np.float64),
+    ],
+    align=True,
+)
+
+TALLY = np.dtype(
+    [
+        ("events", np.int64),
+        ("roots", np.int64),  # root steps started
+        ("turn", np.int64),  # round-robin
+        ("segments", np.int64),
+        ("engine_steps", np.int64),
+        ("refused", np.int64),
+        ("reserved_tokens", np.int64),
+        ("peak_tokens", np.int64),
+        ("kv_token_s", np.float64),
+        ("kv_until_s", np.float64),
+        ("imbalanced", np.int64),  # replicas idle by imbalance
+        ("passed_sessions", np.int64),  # sessions with a call passed over
+        ("imbalance_share", np.float64),  # idle seconds per such session, prefix sum
+        ("imbalance_until_s", np.float64),
+        ("null_idle_s", np.float64),
+    ],
+    align=True,
+)
+
+
+class Agenda(NamedTuple):
+    """Pending events: a heap by (time, kind, id), and the root steps sorted by start, which never enter it."""
+
+    time: Floats
+    order: Ints  # kind << KIND_SHIFT | id
+    root_time: Floats
+    root: Ints
+
+
+class Simulation(NamedTuple):
+    """Everything that a replay reads and writes, for r replicas, n steps, c calls and s sessions."""
+
+    workload: Workload
+    limits: FleetLimits
+    agenda: Agenda
+    engines: Rows  # (r,) ENGINE
+    finish_key: Floats  # (r, most running calls) heap of decode_steps at which calls finish
+    finish_call: Ints
+    tasks: Rows  # (c,) TASK
+    nodes: Rows  # (n,) NODE
+    agents: Rows  # (s,) AGENT
+    idle_count: Ints  # (r, CAUSES) sessions that would make the cause true
+    idle_share: Floats  # (r, CAUSES) idle seconds per such session, prefix sum
+    tally: Rows  # (1,) TALLY
+    calls: Rows  # (c,) CALL_ROW
+    steps: Rows  # (n,) STEP_ROW
+    sessions: Rows  # (s,) SESSION_ROW
+
+
+class Log(NamedTuple):
+    """Segments in order of their end; `last` is the replica's latest one."""
+
+    rows: Rows
+    last: Ints
+
+
+class Batch(NamedTuple):
+    """What one engine step computes, summed over its calls."""
+
+    chunks: int
+    prompt_tokens: int
+    prompt_attention: float  # sum(chunk * (context + chunk / 2))
+    prompt_kv: int  # sum(context + chunk)
+    decodes: int
+    contexts: int
+
+
+class Split(NamedTuple):
+    """Fractions of a step's energy: per sequence, token, token of context in memory, token x context."""
+
+    sequence: float
+    token: float
+    kv_token: float
+    attended: float
+
+
+# --- heaps and events ---
+
+
+@kernel
+def heap_push(keys: Floats, items: Ints, size: int, key: float, item: int) -> None:
+    hole = size
+    while hole > 0:
+        parent = (hole - 1) >> 1
+        if keys[parent] < key or (keys[parent] == key and items[parent] < item):
+            break
+        keys[hole] = keys[parent]
+        items[hole] = items[parent]
+        hole = parent
+    keys[hole] = key
+    items[hole] = item
+
+
+@kernel
+def heap_pop(keys: Floats, items: Ints, size: int) -> None:
+    """Remove the least of `size` entries; the caller has read it."""
+    key = keys[size - 1]
+    item = items[size - 1]
+    hole = 0
+    child = 1
+    while child < size - 1:
+        right = child + 1
+        if right < size - 1 and (
+            keys[right] < keys[child] or (keys[right] == keys[child] and items[right] < items[child])
+        ):
+            child = right
+        if key < keys[child] or (key == keys[child] and item < items[child]):
+            break
+        keys[hole] = keys[child]
+        items[hole] = items[child]
+        hole = child
+        child = 2 * hole + 1
+    keys[hole] = key
+    items[hole] = item
+
+
+@kernel
+def post(sim: Simulation, time: float, kind: int, ident: int) -> None:
+    tally = sim.tally[0]
+    heap_push(sim.agenda.time, sim.agenda.order, tally["events"], time, (kind << KIND_SHIFT) | ident)
+    tally["events"] += 1
+
+
+@kernel
+def next_instant(sim: Simulation) -> float:
+    """Time of the earliest event; infinity if none is left."""
+    tally = sim.tally[0]
+    time = np.inf
+    if tally["events"] > 0:
+        time = sim.agenda.time[0]
+    if tally["roots"] < sim.agenda.root.size:
+        time = min(time, sim.agenda.root_time[tally["roots"]])
+    return time
+
+
+@kernel
+def take_event(sim: Simulation, now: float) -> int:
+    """Remove the first event of the instant and return its order; -1 if the instant is drained."""
+    tally = sim.tally[0]
+    agenda = sim.agenda
+    order = -1
+    if tally["events"] > 0 and agenda.time[0] == now:
+        order = agenda.order[0]
+    taken = tally["roots"]
+    if taken < agenda.root.size and agenda.root_time[taken] == now:
+        start = (START << KIND_SHIFT) | agenda.root[taken]
+        if order < 0 or start < order:
+            tally["roots"] += 1
+            return start
+    if order >= 0:
+        heap_pop(agenda.time, agenda.order, tally["events"])
+        tally["events"] -= 1
+    return order
+
+
+# --- idle causes ---
+
+
+@kernel
+def append_segment(
+    sim: Simulation,
+    log: Log,
+    replica: int,
+    state: int,
+    cause: int,
+    span: tuple[float, float],
+    joules: float,
+    steps: int,
+) -> None:
+    """Write a segment, or lengthen the replica's last one if state and cause are the same."""
+    last = log.last[replica]
+    if last != NOBODY and log.rows[last]["state"] == state and log.rows[last]["cause"] == cause:
+        row = log.rows[last]
+        row["end_s"] = span[1]
+        row["energy_j"] += joules
+        row["steps"] += steps
+        return
+    tally = sim.tally[0]
+    row = log.rows[tally["segments"]]
+    row["replica"] = replica
+    row["state"] = state
+    row["cause"] = cause
+    row["start_s"] = span[0]
+    row["end_s"] = span[1]
+    row["energy_j"] = joules
+    row["steps"] = steps
+    log.last[replica] = tally["segments"]
+    tally["segments"] += 1
+
+
+@kernel
+def cause_of_idle(sim: Simulation, replica: int) -> int:
+    """Return the first cause that holds; a call is only ever passed over by a replica that is busy."""
+    if sim.tally[0]["passed_sessions"] > 0:
+        return IMBALANCE
+    if sim.idle_count[replica, TOOL_WAIT] > 0:
+        return TOOL_WAIT
+    if sim.idle_count[replica, CLIENT_WAIT] > 0:
+        return CLIENT_WAIT
+    if sim.idle_count[replica, PEER_CALL] > 0:
+        return PEER_CALL
+    return NO_DEMAND
+
+
+@kernel
+def accrue_idle(sim: Simulation, replica: int, now: float) -> None:
+    """Bring the replica's idle_share up to now, before what it is divided by changes."""
+    engine = sim.engines[replica]
+    cause = engine["cause"]
+    if cause in (TOOL_WAIT, CLIENT_WAIT, PEER_CALL) and now > engine["accrued_s"]:
+        sim.idle_share[replica, cause] += (now - engine["accrued_s"]) / sim.idle_count[replica, cause]
+    engine["accrued_s"] = now
+
+
+@kernel
+def accrue_imbalance(sim: Simulation, now: float) -> None:
+    tally = sim.tally[0]
+    if tally["imbalanced"] > 0 and now > tally["imbalance_until_s"]:
+        elapsed = now - tally["imbalance_until_s"]
+        tally["imbalance_share"] += elapsed * tally["imbalanced"] / tally["passed_sessions"]
+    tally["imbalance_until_s"] = now
+
+
+@kernel
+def recount_session(sim: Simulation, session: int, now: float) -> None:
+    """Credit the session with its idle so far and count it anew, after its calls or tools changed."""
+    agent = sim.agents[session]
+    counted = agent["counted_as"]
+    if counted != NO_CAUSE:
+        home = agent["counted_home"]
+        accrue_idle(sim, home, now)
+        idle_s = sim.idle_share[home, counted] - agent["mark"]
+        sim.sessions[session]["idle_s"][counted] += idle_s
+        if counted == TOOL_WAIT:
+            agent["tool_share"] += idle_s / agent["counted_tools"]
+        sim.idle_count[home, counted] -= 1
+    counted = NO_CAUSE
+    home = agent["home"]
+    if home != NOBODY and agent["to_place"] > 0:
+        counted = CLIENT_WAIT
+        if agent["in_flight"] > 0:
+            counted = PEER_CALL
+        elif agent["open_tools"] > 0:
+            counted = TOOL_WAIT
+        accrue_idle(sim, home, now)
+        sim.idle_count[home, counted] += 1
+        agent["mark"] = sim.idle_share[home, counted]
+    agent["counted_as"] = counted
+    agent["counted_home"] = home
+    agent["counted_tools"] = agent["open_tools"]
+
+
+@kernel
+def enter_passed_over(sim: Simulation, call: int, now: float) -> None:
+    sim.tasks[call]["passed_over"] = 1
+    agent = sim.agents[sim.calls[call]["session"]]
+    if agent["passed_calls"] == 0:
+        accrue_imbalance(sim, now)
+        sim.tally[0]["passed_sessions"] += 1
+        agent["passed_mark"] = sim.tally[0]["imbalance_share"]
+    agent["passed_calls"] += 1
+
+
+@kernel
+def leave_passed_over(sim: Simulation, call: int, now: float) -> None:
+    sim.tasks[call]["passed_over"] = 0
+    session = sim.calls[call]["session"]
+    agent = sim.agents[session]
+    agent["passed_calls"] -= 1
+    if agent["passed_calls"] == 0:
+        accrue_imbalance(sim, now)
+        sim.tally[0]["passed_sessions"] -= 1
+        idle_s = sim.tally[0]["imbalance_share"] - agent["passed_mark"]
+        sim.sessions[session]["idle_s"][IMBALANCE] += idle_s
+
+
+@kernel
+def leave_idle(sim: Simulation, log: Log, idle_w: float, replica: int, now: float) -> None:
+    """Close the replica's open idle segment, if there is one."""
+    engine = sim.engines[replica]
+    cause = engine["cause"]
+    if cause == NO_CAUSE:
+        return
+    accrue_idle(sim, replica, now)
+    begin = engine["idle_from_s"]
+    if cause == IMBALANCE:
+        accrue_imbalance(sim, now)
+        sim.tally[0]["imbalanced"] -= 1
+    elif cause == NO_DEMAND:
+        sim.tally[0]["null_idle_s"] += now - begin
+    if now > begin:
+        append_segment(sim, log, replica, IDLE, cause, (begin, now), idle_w * (now - begin), 0)
+    engine["cause"] = NO_CAUSE
+
+
+@kernel
+def settle_causes(sim: Simulation, log: Log, idle_w: float, now: float) -> None:
+    """At the end of an instant, open a new idle segment wherever the cause has changed."""
+    for replica in range(sim.limits.replicas):
+        engine = sim.engines[replica]
+        if engine["busy"]:
+            continue
+        cause = cause_of_idle(sim, replica)
+        if cause == engine["cause"]:
+            continue
+        leave_idle(sim, log, idle_w, replica, now)
+        engine["cause"] = cause
+        engine["idle_from_s"] = now
+        engine["accrued_s"] = now
+        if cause == IMBALANCE:
+            accrue_imbalance(sim, now)
+            sim.tally[0]["imbalanced"] += 1
+
+
+# --- the session graph ---
+
+
+@kernel
+def reserve_kv(sim: Simulation, replica: int, tokens: int, now: float) -> None:
+    """Reserve KV tokens of the replica, or free them if negative."""
+    engine = sim.engines[replica]
+    tally = sim.tally[0]
+    tally["kv_token_s"] += tally["reserved_tokens"] * (now - tally["kv_until_s"])
+    tally["kv_until_s"] = now
+    tally["reserved_tokens"] += tokens
+    engine["reserved_tokens"] += tokens
+    tally["peak_tokens"] = max(tally["peak_tokens"], engine["reserved_tokens"])
+
+
+@kernel
+def route(sim: Simulation, session: int) -> int:
+    """Return the replica for a call that starts now."""
+    router = sim.limits.router
+    if router == ROUND_ROBIN:
+        turn = sim.tally[0]["turn"]
+        sim.tally[0]["turn"] += 1
+        return turn % sim.limits.replicas
+    if router == SESSION_AFFINE and sim.agents[session]["affine"] != NOBODY:
+        return sim.agents[session]["affine"]
+    chosen = 0
+    for replica in range(1, sim.limits.replicas):
+        if sim.engines[replica]["outstanding"] < sim.engines[chosen]["outstanding"]:
+            chosen = replica
+    return chosen
+
+
+@kernel
+def enqueue(sim: Simulation, replica: int, call: int) -> None:
+    engine = sim.engines[replica]
+    sim.tasks[call]["next"] = NOBODY
+    if engine["waiting_head"] == NOBODY:
+        engine["waiting_head"] = call
+    else:
+        sim.tasks[engine["waiting_tail"]]["next"] = call
+    engine["waiting_tail"] = call
+    if engine["fresh_head"] == NOBODY:
+        engine["fresh_head"] = call
+    engine["outstanding"] += 1
+
+
+@kernel
+def end_step(sim: Simulation, step: int, now: float) -> None:
+    """Record the end and post the start of every step whose last parent this was."""
+    work = sim.workload
+    session = work.session[step]
+    sim.steps[step]["end_s"] = now
+    sim.sessions[session]["end_s"] = now + work.session_tail_s[session]
+    for edge in range(work.child_start[step], work.child_start[step + 1]):
+        child = work.child_index[edge]
+        sim.nodes[child]["parents_left"] -= 1
+        if sim.nodes[child]["parents_left"] == 0:
+            post(sim, now + work.lag_s[child], START, child)
+
+
+@kernel
+def kv_reservation(task: Rows) -> int:
+    """Tokens of KV that the call holds from admission to end; the last output token is never written."""
+    return task["prompt"] + task["output"] - 1
+
+
+@kernel
+def start_call(sim: Simulation, step: int, now: float) -> None:
+    """Place the call on a replica, or refuse it."""
+    call = sim.nodes[step]["call"]
+    session = sim.workload.session[step]
+    agent = sim.agents[session]
+    task = sim.tasks[call]
+    row = sim.calls[call]
+    row["queued_s"] = now
+    agent["to_place"] -= 1
+    too_long = task["prompt"] + task["output"] > sim.limits.max_model_len
+    if too_long or kv_reservation(task) > sim.limits.kv_capacity_tokens:
+        row["replica"] = NOBODY
+        row["started_s"] = now
+        row["first_token_s"] = now
+        row["end_s"] = now
+        sim.tally[0]["refused"] += 1
+        recount_session(sim, session, now)
+        end_step(sim, step, now)
+        return
+    replica = route(sim, session)
+    row["replica"] = replica
+    if agent["affine"] == NOBODY:
+        agent["affine"] = replica
+    agent["home"] = replica
+    agent["in_flight"] += 1
+    recount_session(sim, session, now)
+    enqueue(sim, replica, call)
+
+
+@kernel
+def start_step(sim: Simulation, step: int, now: float) -> None:
+    work = sim.workload
+    sim.steps[step]["start_s"] = now
+    if work.kind[step] == CALL:
+        start_call(sim, step, now)
+        return
+    if work.kind[step] == TOOL:
+        session = work.session[step]
+        agent = sim.agents[session]
+        agent["open_tools"] += 1
+        recount_session(sim, session, now)
+        sim.nodes[step]["mark"] = agent["tool_share"]
+    post(sim, now + work.duration_s[step], END, step)
+
+
+@kernel
+def end_tool_or_gap(sim: Simulation, step: int, now: float) -> None:
+    if sim.workload.kind[step] == TOOL:
+        session = sim.workload.session[step]
+        agent = sim.agents[session]
+        agent["open_tools"] -= 1
+        recount_session(sim, session, now)
+        sim.steps[step]["idle_s"] = agent["tool_share"] - sim.nodes[step]["mark"]
+    end_step(sim, step, now)
+
+
+@kernel
+def end_call(sim: Simulation, replica: int, call: int, now: float) -> None:
+    engine = sim.engines[replica]
+    engine["running"] -= 1
+    engine["outstanding"] -= 1
+    reserve_kv(sim, replica, -kv_reservation(sim.tasks[call]), now)
+    row = sim.calls[call]
+    row["end_s"] = now
+    session = row["session"]
+    sim.agents[session]["in_flight"] -= 1
+    recount_session(sim, session, now)
+    end_step(sim, row["step"], now)
+
+
+# --- engine steps: energy ---
+
+
+@kernel
+def step_seconds(cost: StepCost, batch: Batch) -> float:
+    return (
+        cost.base_s
+        + cost.prefill_token_s * batch.prompt_tokens
+        + cost.prefill_attention_s * batch.prompt_attention
+        + cost.decode_s * batch.decodes
+        + cost.decode_context_s * batch.contexts
+    )
+
+
+@kernel
+def roofline_seconds(cost: StepCost, batch: Batch) -> tuple[float, float, float]:
+    """t_W, t_K and t_C of the step."""
+    return (
+        cost.weight_share_s,
+        cost.kv_token_share_s * (batch.prompt_kv + batch.contexts),
+        cost.token_compute_share_s * (batch.prompt_tokens + batch.decodes)
+        + cost.attention_compute_share_s * (batch.prompt_attention + batch.contexts),
+    )
+
+
+@kernel
+def step_watts(power: PowerCurve, roofline: tuple[float, float, float], seconds: float) -> float:
+    if seconds <= 0.0:
+        return power.idle_w
+    weight_s, kv_s, compute_s = roofline
+    bandwidth_use = (power.weight_efficiency * weight_s + power.kv_efficiency * kv_s) / seconds
+    compute_use = power.compute_efficiency * compute_s / seconds
+    reach = power.q0 + power.q1 * bandwidth_use + power.q2 * compute_use**power.exponent
+    return power.idle_w + power.span_w * min(power.cap, 1.0 - np.exp(-reach))
+
+
+@kernel
+def split_of_step(cost: StepCost, batch: Batch, roofline: tuple[float, float, float]) -> Split:
+    """E [t_W / n + t_K K_i / sum K + t_C F_i / sum F] / (t_W + t_K + t_C), as fractions of E per unit of K_i and F_i."""
+    sequences = batch.chunks + batch.decodes
+    weight_s, kv_s, compute_s = roofline
+    total = weight_s + kv_s + compute_s
+    if total <= 0.0:
+        return Split(1.0 / sequences, 0.0, 0.0, 0.0)
+    return Split(
+        weight_s / (total * sequences),
+        cost.token_compute_share_s / total,
+        cost.kv_token_share_s / total,
+        cost.attention_compute_share_s / total,
+    )
+
+
+@kernel
+def book_decodes(engine: Rows, split: Split, joules: float, seconds: float) -> None:
+    """Add the step to the prefix sums of a decoding call's share.
+
+    A call with anchor a has context a + D in decode step D, so its fraction of the step is flat + slope * (a + D):
+    sums of flat, of slope and of slope * D (`ramp`) give every call its share at its end.
+    """
+    flat = split.sequence + split.token
+    slope = split.kv_token + split.attended
+    ramp = slope * engine["decode_steps"]
+    engine["flat_j"] += joules * flat
+    engine["slope_j"] += joules * slope
+    engine["ramp_j"] += joules * ramp
+    engine["flat_s"] += seconds * flat
+    engine["slope_s"] += seconds * slope
+    engine["ramp_s"] += seconds * ramp
+
+
+@kernel
+def credit_decodes(sim: Simulation, engine: Rows, call: int, sign: float) -> None:
+    """Credit the call with the prefix sums: minus at its first decode step, plus at its end."""
+    anchor = sim.tasks[call]["anchor"]
+    row = sim.calls[call]
+    row["energy_j"] += sign * (engine["flat_j"] + anchor * engine["slope_j"] + engine["ramp_j"])
+    row["busy_s"] += sign * (engine["flat_s"] + anchor * engine["slope_s"] + engine["ramp_s"])
+
+
+@kernel
+def rebase_decodes(sim: Simulation, replica: int) -> None:
+    """Start the prefix sums again from 0, so that differences of them keep their digits."""
+    engine = sim.engines[replica]
+    elapsed = engine["decode_steps"]
+    for place in range(engine["decodes"]):
+        call = sim.finish_call[replica, place]
+        credit_decodes(sim, engine, call, 1.0)
+        sim.tasks[call]["anchor"] += elapsed
+        sim.finish_key[replica, place] -= elapsed
+    engine["decode_steps"] = 0
+    engine["flat_j"] = 0.0
+    engine["slope_j"] = 0.0
+    engine["ramp_j"] = 0.0
+    engine["flat_s"] = 0.0
+    engine["slope_s"] = 0.0
+    engine["ramp_s"] = 0.0
+
+
+@kernel
+def book_chunks(sim: Simulation, engine: Rows, split: Split, joules: float, seconds: float) -> None:
+    """Credit every prompt chunk of the step with its share."""
+    call = engine["prompt_head"]
+    while call != NOBODY:
+        task = sim.tasks[call]
+        chunk = task["chunk"]
+        if chunk > 0:
+            context = task["done"]
+            fraction = (
+                split.sequence
+                + split.token * chunk
+                + split.kv_token * (context + chunk)
+                + split.attended * (0.5 * chunk * (2 * context + chunk))
+            )
+            sim.calls[call]["energy_j"] += joules * fraction
+            sim.calls[call]["busy_s"] += seconds * fraction
+        call = task["next"]
+
+
+# --- engine steps: scheduling ---
+
+
+@kernel
+def append_prompt(sim: Simulation, engine: Rows, call: int) -> None:
+    sim.tasks[call]["next"] = NOBODY
+    if engine["prompt_head"] == NOBODY:
+        engine["prompt_head"] = call
+    else:
+        sim.tasks[engine["prompt_tail"]]["next"] = call
+    engine["prompt_tail"] = call
+
+
+@kernel
+def admit_head(sim: Simulation, replica: int, now: float) -> int:
+    """Move the first waiting call to the running ones and return it; NOBODY if none waits or it does not fit."""
+    engine = sim.engines[replica]
+    call = engine["waiting_head"]
+    if call == NOBODY or engine["running"] >= sim.limits.max_num_seqs:
+        return NOBODY
+    task = sim.tasks[call]
+    tokens = kv_reservation(task)
+    if engine["reserved_tokens"] + tokens > sim.limits.kv_capacity_tokens:
+        return NOBODY
+    engine["waiting_head"] = task["next"]
+    if call == engine["fresh_head"]:
+        engine["fresh_head"] = task["next"]
+    if task["passed_over"]:
+        leave_passed_over(sim, call, now)
+    engine["running"] += 1
+    reserve_kv(sim, replica, tokens, now)
+    sim.calls[call]["started_s"] = now
+    append_prompt(sim, engine, call)
+    return call
+
+
+@kernel
+def fill_budget(sim: Simulation, replica: int, now: float) -> None:
+    """Give every decode one token, then prompts in order of admission, then waiting calls FCFS."""
+    engine = sim.engines[replica]
+    budget = max(0, sim.limits.max_num_batched_tokens - engine["decodes"])
+    call = engine["prompt_head"]
+    while call != NOBODY:
+        task = sim.tasks[call]
+        task["chunk"] = min(task["prompt"] - task["done"], budget)
+        budget -= task["chunk"]
+        call = task["next"]
+    while budget > 0:
+        call = admit_head(sim, replica, now)
+        if call == NOBODY:
+            break
+        task = sim.tasks[call]
+        task["chunk"] = min(task["prompt"], budget)
+        budget -= task["chunk"]
+
+
+@kernel
+def pass_over_waiting(sim: Simulation, replica: int, now: float) -> None:
+    engine = sim.engines[replica]
+    call = engine["fresh_head"]
+    while call != NOBODY:
+        enter_passed_over(sim, call, now)
+        call = sim.tasks[call]["next"]
+    engine["fresh_head"] = NOBODY
+
+
+@kernel
+def batch_of(sim: Simulation, engine: Rows) -> Batch:
+    chunks = 0
+    tokens = 0
+    twice_attention = 0
+    kv = 0
+    call = engine["prompt_head"]
+    while call != NOBODY:
+        task = sim.tasks[call]
+        chunk = task["chunk"]
+        if chunk > 0:
+            chunks += 1
+            tokens += chunk
+            twice_attention += chunk * (2 * task["done"] + chunk)
+            kv += task["done"] + chunk
+        call = task["next"]
+    return Batch(chunks, tokens, 0.5 * twice_attention, kv, engine["decodes"], engine["contexts"])
+
+
+@kernel
+def start_engine_step(
+    sim: Simulation, log: Log, cost: StepCost, power: PowerCurve, replica: int, now: float
+) -> None:
+    """Schedule one engine step and book it whole: nothing can change it any more."""
+    engine = sim.engines[replica]
+    leave_idle(sim, log, power.idle_w, replica, now)
+    fill_budget(sim, replica, now)
+    pass_over_waiting(sim, replica, now)
+    batch = batch_of(sim, engine)
+    seconds = step_seconds(cost, batch)
+    roofline = roofline_seconds(cost, batch)
+    joules = step_watts(power, roofline, seconds) * seconds
+    split = split_of_step(cost, batch, roofline)
+    book_chunks(sim, engine, split, joules, seconds)
+    state = PREFILL
+    if batch.decodes > 0:
+        book_decodes(engine, split, joules, seconds)
+        state = DECODE if batch.chunks == 0 else MIXED
+    append_segment(sim, log, replica, state, NO_CAUSE, (now, now + seconds), joules, 1)
+    engine["busy"] = 1
+    sim.tally[0]["engine_steps"] += 1
+    post(sim, now + seconds, COMPLETION, replica)
+
+
+@kernel
+def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
+    """Every decoding call has one token more; end those whose count is reached."""
+    engine = sim.engines[replica]
+    if engine["decodes"] == 0:
+        return
+    engine["decode_steps"] += 1
+    engine["contexts"] += engine["decodes"]
+    keys = sim.finish_key[replica]
+    ends = sim.finish_call[replica]
+    while engine["decodes"] > 0 and keys[0] == engine["decode_steps"]:
+        call = ends[0]
+        heap_pop(keys, ends, engine["decodes"])
+        engine["decodes"] -= 1
+        engine["contexts"] -= sim.tasks[call]["anchor"] + engine["decode_steps"]
+        credit_decodes(sim, engine, call, 1.0)
+        end_call(sim, replica, call, now)
+    if engine["decodes"] == 0 or engine["decode_steps"] >= REBASE_STEPS:
+        rebase_decodes(sim, replica)
+
+
+@kernel
+def enter_decode(sim: Simulation, replica: int, call: int) -> None:
+    """From the second token on: its context is the prompt and one token more than were computed with it."""
+    engine = sim.engines[replica]
+    task = sim.tasks[call]
+    task["anchor"] = task["prompt"] + 1 - engine["decode_steps"]
+    credit_decodes(sim, engine, call, -1.0)
+    last = engine["decode_steps"] + task["output"] - 1
+    heap_push(sim.finish_key[replica], sim.finish_call[replica], engine["decodes"], float(last), call)
+    engine["decodes"] += 1
+    engine["contexts"] += task["prompt"] + 1
+
+
+@kernel
+def advance_prompts(sim: Simulation, replica: int, now: float) -> None:
+    """Count the chunks; a prompt that is done has emitted the first token."""
+    engine = sim.engines[replica]
+    call = engine["prompt_head"]
+    engine["prompt_head"] = NOBODY
+    while call != NOBODY:
+        task = sim.tasks[call]
+        following = task["next"]
+        task["done"] += task["chunk"]
+        task["chunk"] = 0
+        if task["done"] < task["prompt"]:
+            append_prompt(sim, engine, call)
+        else:
+            sim.calls[call]["first_token_s"] = now
+            if task["output"] == 1:
+                end_call(sim, replica, call, now)
+            else:
+                enter_decode(sim, replica, call)
+        call = following
+
+
+@kernel
+def complete_engine_step(sim: Simulation, replica: int, now: float) -> None:
+    sim.engines[replica]["busy"] = 0
+    advance_decodes(sim, replica, now)
+    advance_prompts(sim, replica, now)
+
+
+# --- the run ---
+
+
+@kernel
+def roots_by_start(workload: Workload) -> tuple[Floats, Ints]:
+    roots = np.flatnonzero(workload.parent_count == 0)
+    time = workload.session_arrival_s[workload.session[roots]] + workload.lag_s[roots]
+    order = np.argsort(time, kind="mergesort")
+    return time[order], roots[order]
+
+
+@kernel
+def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
+    steps = workload.kind.size
+    sessions = workload.session_arrival_s.size
+    calls = 0
+    for step in range(steps):
+        calls += workload.kind[step] == CALL
+    seats = max(1, min(limits.max_num_seqs, calls))
+    root_time, root = roots_by_start(workload)
+    room = steps + limits.replicas
+    agenda = Agenda(np.empty(room), np.empty(room, np.int64), root_time, root)
+    sim = Simulation(
+        workload,
+        limits,
+        agenda,
+        np.zeros(limits.replicas, ENGINE),
+        np.empty((limits.replicas, seats)),
+        np.empty((limits.replicas, seats), np.int64),
+        np.zeros(calls, TASK),
+        np.zeros(steps, NODE),
+        np.zeros(sessions, AGENT),
+        np.zeros((limits.replicas, CAUSES), np.int64),
+        np.zeros((limits.replicas, CAUSES)),
+        np.zeros(1, TALLY),
+        np.zeros(calls, CALL_ROW),
+        np.zeros(steps, STEP_ROW),
+        np.zeros(sessions, SESSION_ROW),
+    )
+    fill_state(sim)
+    return sim
+
+
+@kernel
+def fill_state(sim: Simulation) -> None:
+    work = sim.workload
+    for engine in sim.engines:
+        engine["waiting_head"] = NOBODY
+        engine["fresh_head"] = NOBODY
+        engine["prompt_head"] = NOBODY
+        engine["cause"] = NO_CAUSE
+    for session in range(sim.agents.size):
+        agent = sim.agents[session]
+        agent["affine"] = NOBODY
+        agent["home"] = NOBODY
+        agent["counted_as"] = NO_CAUSE
+        sim.sessions[session]["start_s"] = work.session_arrival_s[session]
+        sim.sessions[session]["end_s"] = work.session_arrival_s[session] + work.session_tail_s[session]
+    call = 0
+    for step in range(sim.nodes.size):
+        sim.nodes[step]["parents_left"] = work.parent_count[step]
+        sim.nodes[step]["call"] = NOBODY
+        if work.kind[step] != CALL:
+            continue
+        sim.nodes[step]["call"] = call
+        sim.agents[work.session[step]]["to_place"] += 1
+        # an engine computes at least one prompt token and emits at least one
+        sim.tasks[call]["prompt"] = max(1, work.input_tokens[step])
+        sim.tasks[call]["output"] = max(1, work.output_tokens[step])
+        row = sim.calls[call]
+        row["step"] = step
+        row["session"] = work.session[step]
+        row["input_tokens"] = work.input_tokens[step]
+        row["output_tokens"] = work.output_tokens[step]
+        call += 1
+
+
+@kernel
+def with_room(sim: Simulation, log: Log) -> Log:
+    """Return the log with room for one instant: a replica may close an idle segment and start a step."""
+    used = sim.tally[0]["segments"]
+    if used + 2 * sim.limits.replicas <= log.rows.size:
+        return log
+    rows = np.empty(2 * log.rows.size, SEGMENT_ROW)
+    rows[:used] = log.rows[:used]
+    return Log(rows, log.last)
+
+
+@kernel
+def drain_instant(sim: Simulation, now: float) -> None:
+    order = take_event(sim, now)
+    while order >= 0:
+        kind = order >> KIND_SHIFT
+        ident = order & ((1 << KIND_SHIFT) - 1)
+        if kind == COMPLETION:
+            complete_engine_step(sim, ident, now)
+        elif kind == END:
+            end_tool_or_gap(sim, ident, now)
+        else:
+            start_step(sim, ident, now)
+        order = take_event(sim, now)
+
+
+@kernel
+def segments_by_replica(sim: Simulation, log: Log) -> Rows:
+    """Segments ordered by replica, then time (a stable counting sort)."""
+    used = sim.tally[0]["segments"]
+    place = np.zeros(sim.limits.replicas + 1, np.int64)
+    for segment in range(used):
+        place[log.rows[segment]["replica"] + 1] += 1
+    place = np.cumsum(place)
+    ordered = np.empty(used, SEGMENT_ROW)
+    for segment in range(used):
+        replica = log.rows[segment]["replica"]
+        ordered[place[replica]] = log.rows[segment]
+        place[replica] += 1
+    return ordered
+
+
+@kernel
+def conclude(sim: Simulation, log: Log, idle_w: float) -> Outcome:
+    """Close what is open at the horizon, the last session's end, and turn idle seconds into joules."""
+    horizon = 0.0
+    for session in sim.sessions:
+        horizon = max(horizon, session["end_s"])
+    for replica in range(sim.limits.replicas):
+        leave_idle(sim, log, idle_w, replica, horizon)
+    for session in sim.sessions:
+        for cause in range(CAUSES):
+            session["idle_j"][cause] = idle_w * session["idle_s"][cause]
+    for step in sim.steps:
+        step["idle_j"] = idle_w * step["idle_s"]
+    tally = sim.tally[0]
+    return Outcome(
+        sim.calls,
+        sim.steps,
+        sim.sessions,
+        segments_by_replica(sim, log),
+        horizon,
+        idle_w * tally["null_idle_s"],
+        tally["null_idle_s"],
+        tally["kv_token_s"],
+        tally["peak_tokens"],
+        tally["refused"],
+        tally["engine_steps"],
+    )
+
+
+@kernel
+def simulate(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> Outcome:
+    sim = prepare(workload, limits)
+    log = Log(np.empty(64 + 4 * limits.replicas, SEGMENT_ROW), np.full(limits.replicas, NOBODY))
+    settle_causes(sim, log, power.idle_w, 0.0)
+    now = next_instant(sim)
+    while now < np.inf:
+        log = with_room(sim, log)
+        drain_instant(sim, now)
+        for replica in range(limits.replicas):
+            engine = sim.engines[replica]
+            if not engine["busy"] and engine["outstanding"] > 0:
+                start_engine_step(sim, log, cost, power, replica, now)
+        settle_causes(sim, log, power.idle_w, now)
+        now = next_instant(sim)
+    return conclude(sim, log, power.idle_w)
+
+
+def replay(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> Outcome:
+    """Replay the workload on the fleet.
+
+    Numbers are brought to the types that the kernel is compiled for, once: float costs and watts, int limits.
+    Token counts in the outcome are the workload's own; a call of 0 output tokens is computed as one of 1.
+    A refused call has replica -1 and takes 0 s; it does not use up a round-robin turn.
+    `kv_peak_tokens` is the most that one replica ever had reserved.
+    """
+    if min(limits.replicas, limits.max_num_seqs, limits.max_num_batched_tokens) < 1:
+        raise ValueError(f"a fleet needs replicas, max_num_seqs and max_num_batched_tokens of at least 1: {limits}")
+    return simulate(
+        workload,
+        StepCost(*(float(term) for term in cost)),
+        PowerCurve(*(float(term) for term in power)),
+        FleetLimits(*(int(limit) for limit in limits)),
+    )

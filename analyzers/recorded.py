@@ -1,0 +1,165 @@
+"""What the recording itself says: latencies, tokens, where session time went, the three idle numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.power import GpuEnergy, gpu_energies
+from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
+from tracekit.analyzers.share import Shares, shares, union_ns
+from tracekit.schema import Kind
+from tracekit.trace import Trace
+
+CLASSES = ("instruction", "few_shot", "user", "llm_history", "tool_history")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The recording in numbers; None is unknown, never 0.
+
+    `sessions` has one row a session: session_id, name, start_ns, end_ns, calls, tools, input_tokens,
+    output_tokens, llm_ns, tool_ns, overlap_ns, gap_ns.
+    """
+
+    calls: int
+    calls_failed: int
+    tools: int
+    makespan_s: float
+    ttft_s: Distribution | None
+    tpot_s: Distribution | None
+    e2e_s: Distribution | None
+    session_s: Distribution | None
+    shares: Shares
+    no_call_in_flight: float | None
+    device_utilization: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_tokens: int | None
+    tokens_by_class: dict[str, int] | None
+    prefix: PrefixReuse
+    power: list[GpuEnergy]
+    models: list[str]
+    sessions: pl.DataFrame
+
+
+def analyze_recording(trace: Trace) -> Recorded:
+    """Everything the trace says without a model of any hardware."""
+    calls = _frame(trace, Kind.LLM_CALL, _CALL_COLUMNS)
+    tools = _frame(trace, Kind.TOOL_SPAN, ["row_id", "session_id", "start_ns", "end_ns", "frame"])
+    sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns"]).sort("start_ns", "row_id")
+    sessions = sessions.with_columns(pl.col("end_ns").fill_null(pl.col("start_ns")))
+    done = calls.filter(pl.col("end_ns").is_not_null())
+    answered = done.filter(pl.col("status").is_in(["ok", "cancelled"]))
+    where = _shares(done, tools, sessions)
+    horizon_ns = _horizon_ns(sessions)
+    busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
+    power = gpu_energies(trace)
+    return Recorded(
+        calls=len(calls),
+        calls_failed=len(calls) - len(answered),
+        tools=len(tools),
+        makespan_s=horizon_ns / 1e9,
+        ttft_s=_distribution(answered, pl.col("first_token_ns") - pl.col("start_ns")),
+        tpot_s=_distribution(
+            answered.filter(pl.col("output_tokens") >= 2),
+            (pl.col("end_ns") - pl.col("first_token_ns")) / (pl.col("output_tokens") - 1),
+        ),
+        e2e_s=_distribution(answered, pl.col("end_ns") - pl.col("start_ns")),
+        session_s=_distribution(sessions, pl.col("end_ns") - pl.col("start_ns")),
+        shares=where,
+        no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns else None,
+        device_utilization=_mean([gpu.mean_utilization for gpu in power]),
+        input_tokens=_sum(answered["input_tokens"]),
+        output_tokens=_sum(answered["output_tokens"]),
+        cached_tokens=_sum(answered["cached_tokens"]),
+        tokens_by_class=_by_class(answered),
+        prefix=prefix_reuse(trace),
+        power=power,
+        models=sorted(calls["model"].drop_nulls().unique().to_list()),
+        sessions=_session_table(sessions, calls, tools, where),
+    )
+
+
+_CALL_COLUMNS = [
+    "row_id", "session_id", "status", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
+    "output_tokens", "cached_tokens", "prompt_bytes", *(f"{name}_bytes" for name in CLASSES),
+]  # fmt: skip
+
+
+def _frame(trace: Trace, kind: Kind, columns: list[str]) -> pl.DataFrame:
+    return pl.DataFrame(pl.from_arrow(trace.rows(kind, columns)))
+
+
+def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) -> Shares:
+    finished = tools.filter(pl.col("end_ns").is_not_null() & ~pl.col("frame").fill_null(False))
+    steps = pl.concat(
+        [
+            calls.select("session_id", "start_ns", "end_ns", is_tool=pl.lit(0, pl.Int64)),
+            finished.select("session_id", "start_ns", "end_ns", is_tool=pl.lit(1, pl.Int64)),
+        ]
+    ).filter(pl.col("session_id").is_not_null())
+    index = sessions.select(session_id="row_id").with_row_index("session")
+    steps = steps.join(index, on="session_id", how="inner")
+    return shares(
+        steps["session"].to_numpy().astype(np.int64),
+        steps["is_tool"].to_numpy(),
+        steps["start_ns"].to_numpy(),
+        steps["end_ns"].to_numpy(),
+        sessions["start_ns"].to_numpy(),
+        sessions["end_ns"].to_numpy(),
+    )
+
+
+def _session_table(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame, where: Shares) -> pl.DataFrame:
+    per_call = calls.group_by("session_id").agg(
+        calls=pl.len(), input_tokens=_known_sum("input_tokens"), output_tokens=_known_sum("output_tokens")
+    )
+    per_tool = tools.group_by("session_id").agg(tools=pl.len())
+    return (
+        sessions.rename({"row_id": "session_id"})
+        .join(per_call, on="session_id", how="left", maintain_order="left")
+        .join(per_tool, on="session_id", how="left", maintain_order="left")
+        .with_columns(pl.col("calls", "tools").fill_null(0))
+        .with_columns(**{name: pl.Series(values) for name, values in where._asdict().items()})
+    )
+
+
+def _known_sum(name: str) -> pl.Expr:
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
+
+
+def _distribution(frame: pl.DataFrame, length_ns: pl.Expr) -> Distribution | None:
+    values = frame.select(value=length_ns.cast(pl.Float64) / 1e9)["value"].drop_nulls()
+    return Distribution.of(values.to_numpy())
+
+
+def _horizon_ns(sessions: pl.DataFrame) -> int:
+    if sessions.is_empty():
+        return 0
+    first, last = sessions["start_ns"].to_numpy().min(), sessions["end_ns"].to_numpy().max()
+    return int(last - first)
+
+
+def _sum(values: pl.Series) -> int | None:
+    return int(values.sum()) if values.count() else None
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _by_class(calls: pl.DataFrame) -> dict[str, int] | None:
+    """Input tokens by class, by each call's tokens per byte; output as generated. None without prompt bytes."""
+    counted = calls.filter((pl.col("prompt_bytes") > 0) & pl.col("input_tokens").is_not_null())
+    if counted.is_empty():
+        return None
+    scale = pl.col("input_tokens") / pl.col("prompt_bytes")
+    sums: dict[str, Any] = counted.select((pl.col(f"{name}_bytes") * scale).sum().alias(name) for name in CLASSES).row(0, named=True)
+    by_class = {name: round(value) for name, value in sums.items()}
+    return by_class | {"output": int(counted["output_tokens"].sum())}

@@ -1,0 +1,108 @@
+"""What a model's answer says about itself, gathered piece by piece from JSON or from a stream's events."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
+
+class Answer:
+    """One answer so far. Each `add_*` method takes one decoded object and says whether it carried output."""
+
+    def __init__(self) -> None:
+        self.response_id: str | None = None
+        self.model: str | None = None
+        self.finish_reason: str | None = None
+        self.error_type: str | None = None
+        self.is_complete = False
+        self.usage: dict[str, Any] | None = None
+        self.timings: dict[str, Any] | None = None
+        self.texts: list[str] = []  # the first choice's own text
+        self.output_bytes = 0
+        self._calls: dict[Any, dict[str, str | None]] = {}
+
+    @property
+    def text(self) -> str:
+        """The first choice's text, without reasoning."""
+        return "".join(self.texts)
+
+    @property
+    def tool_calls(self) -> list[dict[str, str | None]]:
+        """The tool calls that have an id or a name, in the order in which they began."""
+        return [call for call in self._calls.values() if call["id"] or call["name"]]
+
+    def add_common(self, item: dict[str, Any]) -> None:
+        """Take what every kind of object may carry at its top."""
+        self.response_id = string(item.get("id")) or self.response_id
+        self.model = string(item.get("model")) or self.model
+        if isinstance(item.get("usage"), dict):
+            self.usage = item["usage"]
+        if isinstance(item.get("timings"), dict):
+            self.timings = item["timings"]
+        if item.get("error"):
+            self.fail(item["error"])
+
+    def add_text(self, text: Any, *, is_answer: bool = True) -> bool:
+        """Take generated text; `is_answer` is False for reasoning, tool arguments and further choices."""
+        if not isinstance(text, str) or not text:
+            return False
+        if is_answer:
+            self.texts.append(text)
+        self.output_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        return True
+
+    def add_call(self, key: Any, call_id: Any, name: Any) -> bool:
+        """Take a tool call's id and name; servers that number every call 0 still give each its own id."""
+        call_id, name = string(call_id) or None, string(name) or None
+        call = self._calls.get(key)
+        if call is not None and call_id and call["id"] and call["id"] != call_id:
+            self._calls[key, len(self._calls)] = call
+            call = None
+            del self._calls[key]
+        if call is None:
+            call = self._calls[key] = {"id": None, "name": None}
+        call["id"] = call["id"] or call_id
+        call["name"] = call["name"] or name
+        return bool(call_id or name)
+
+    def finish(self, reason: Any, *, is_complete: bool = True) -> None:
+        """Generation is over, for this reason; the first one given counts."""
+        if isinstance(reason, str) and reason:
+            self.finish_reason = self.finish_reason or reason
+            self.is_complete = self.is_complete or is_complete
+
+    def fail(self, error: Any) -> None:
+        """The server said that it failed."""
+        self.error_type = self.error_type or error_name(error) or "server_error"
+
+
+def add_reasoning(answer: Answer, item: dict[str, Any]) -> bool:
+    """Take the reasoning text of a message or delta, under whichever name the server gives it."""
+    for key in _REASONING_KEYS:
+        if answer.add_text(item.get(key), is_answer=False):
+            return True
+    return False
+
+
+def error_name(error: Any) -> str | None:
+    """A server's own short name for an error, if it is a name and not a sentence."""
+    if not isinstance(error, dict):
+        return None
+    for key in ("code", "type", "status"):
+        name = error.get(key)
+        if isinstance(name, str) and 0 < len(name) <= 64 and name.replace("_", "").replace("-", "").isalnum():
+            return name
+    return None
+
+
+def string(value: Any) -> str | None:
+    """The value if it is a string."""
+    return value if isinstance(value, str) else None
+
+
+def items(value: Any) -> list[dict[str, Any]]:
+    """The objects in a JSON list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

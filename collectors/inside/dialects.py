@@ -1,0 +1,182 @@
+"""How each API words its answers: a reader for whole JSON bodies and one for a stream's events."""
+
+from __future__ import annotations
+
+from .answer import Answer, add_reasoning, items, string
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Reader = Callable[[Answer, dict[str, Any]], bool]
+
+
+def chat_body(answer: Answer, body: dict[str, Any]) -> bool:
+    """Chat completions and legacy completions: the whole answer."""
+    return _choices(answer, body, "message")
+
+
+def chat_event(answer: Answer, event: dict[str, Any]) -> bool:
+    """Chat completions and legacy completions: one chunk."""
+    return _choices(answer, event, "delta")
+
+
+def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
+    answer.add_common(item)
+    has_output = False
+    for choice in items(item.get("choices")):
+        index = choice.get("index") or 0
+        message = choice.get(message_key)
+        if isinstance(message, dict):
+            has_output = _message(answer, message, index) or has_output
+        has_output = answer.add_text(choice.get("text"), is_answer=index == 0) or has_output
+        answer.finish(choice.get("finish_reason"))
+    return has_output
+
+
+def _message(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
+    content = message.get("content")
+    if isinstance(content, list):
+        content = "".join(text for text in (string(piece.get("text")) for piece in items(content)) if text)
+    has_output = answer.add_text(content, is_answer=choice == 0)
+    has_output = add_reasoning(answer, message) or has_output
+    has_output = answer.add_text(message.get("refusal"), is_answer=False) or has_output
+    calls = items(message.get("tool_calls"))
+    if isinstance(message.get("function_call"), dict):
+        calls.append({"function": message["function_call"], "index": "function_call"})
+    for position, call in enumerate(calls):
+        function = call.get("function") or call.get("custom")
+        function = function if isinstance(function, dict) else {}
+        index = call.get("index")
+        key = (choice, position if index is None else str(index))
+        has_output = answer.add_call(key, call.get("id"), function.get("name")) or has_output
+        for argument in ("arguments", "input"):
+            has_output = answer.add_text(function.get(argument), is_answer=False) or has_output
+    return has_output
+
+
+def responses_body(answer: Answer, body: dict[str, Any]) -> bool:
+    """Responses API: the whole answer, also as the last event carries it."""
+    answer.add_common(body)
+    has_output = False
+    for item in items(body.get("output")):
+        has_output = _output_item(answer, item) or has_output
+    status = string(body.get("status"))
+    details = body.get("incomplete_details")
+    reason = string(details.get("reason")) if isinstance(details, dict) else None
+    if status in ("failed", "cancelled") and answer.error_type is None:
+        answer.fail({"code": status})
+    if status not in ("in_progress", "queued"):
+        answer.finish(reason or status)
+    return has_output
+
+
+def _output_item(answer: Answer, item: dict[str, Any]) -> bool:
+    kind = string(item.get("type")) or ""
+    has_output = False
+    for piece in items(item.get("content")):
+        is_answer = kind == "message" and "text" in piece
+        has_output = answer.add_text(piece.get("text") or piece.get("refusal"), is_answer=is_answer) or has_output
+    for piece in items(item.get("summary")):
+        has_output = answer.add_text(piece.get("text"), is_answer=False) or has_output
+    if kind.endswith("_call") and string(item.get("call_id")):
+        has_output = answer.add_call(item["call_id"], item["call_id"], item.get("name") or kind) or has_output
+        for argument in ("arguments", "input"):
+            has_output = answer.add_text(item.get(argument), is_answer=False) or has_output
+    return has_output
+
+
+def responses_event(answer: Answer, event: dict[str, Any]) -> bool:
+    """Responses API: one event; its deltas count as output, its last event brings the facts."""
+    kind = string(event.get("type")) or ""
+    if kind.endswith(".delta"):
+        return answer.add_text(event.get("delta"), is_answer=kind == "response.output_text.delta")
+    item = event.get("item")
+    if kind == "response.output_item.added" and isinstance(item, dict):
+        call_id, name = string(item.get("call_id")), string(item.get("name"))
+        item_kind = string(item.get("type")) or ""
+        return bool(call_id) and item_kind.endswith("_call") and answer.add_call(call_id, call_id, name or item_kind)
+    if kind == "error" or event.get("error"):
+        answer.fail(event.get("error") or event)
+    response = event.get("response")
+    if isinstance(response, dict):
+        _last_response(answer, response)
+    return False
+
+
+def _last_response(answer: Answer, response: dict[str, Any]) -> None:
+    """Take the response object of an event; its output was counted from the deltas, if there were any."""
+    if answer.output_bytes:
+        response = {key: value for key, value in response.items() if key != "output"}
+    responses_body(answer, response)
+
+
+def messages_body(answer: Answer, body: dict[str, Any]) -> bool:
+    """Anthropic messages: the whole answer."""
+    answer.add_common(body)
+    has_output = False
+    for position, block in enumerate(items(body.get("content"))):
+        has_output = _block(answer, position, block) or has_output
+    answer.finish(body.get("stop_reason"))
+    return has_output
+
+
+def _block(answer: Answer, position: Any, block: dict[str, Any]) -> bool:
+    has_output = answer.add_text(block.get("text"))
+    has_output = answer.add_text(block.get("thinking"), is_answer=False) or has_output
+    if block.get("type") == "tool_use":
+        has_output = answer.add_call(position, block.get("id"), block.get("name")) or has_output
+        given = block.get("input")
+        if given:
+            import json
+
+            answer.add_text(json.dumps(given, separators=(",", ":")), is_answer=False)
+    return has_output
+
+
+def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
+    """Anthropic messages: one event."""
+    kind = event.get("type")
+    message, delta, block = event.get("message"), event.get("delta"), event.get("content_block")
+    if kind == "message_start" and isinstance(message, dict):
+        answer.add_common(message)
+    elif kind == "content_block_start" and isinstance(block, dict):
+        return _block(answer, event.get("index"), block)
+    elif kind == "content_block_delta" and isinstance(delta, dict):
+        has_output = answer.add_text(delta.get("text"))
+        has_output = answer.add_text(delta.get("thinking"), is_answer=False) or has_output
+        return answer.add_text(delta.get("partial_json"), is_answer=False) or has_output
+    elif kind == "message_delta":
+        if isinstance(delta, dict):
+            answer.finish(delta.get("stop_reason"))
+        if isinstance(event.get("usage"), dict):
+            answer.usage = {**(answer.usage or {}), **event["usage"]}
+    elif kind == "message_stop":
+        answer.is_complete = True
+    elif kind == "error":
+        answer.fail(event.get("error"))
+    return False
+
+
+def plain_body(answer: Answer, body: dict[str, Any]) -> bool:
+    """Embeddings: no generated text."""
+    answer.add_common(body)
+    answer.is_complete = True
+    return False
+
+
+BODY: dict[str, Reader] = {
+    "chat": chat_body,
+    "completions": chat_body,
+    "responses": responses_body,
+    "messages": messages_body,
+    "embeddings": plain_body,
+}
+EVENT: dict[str, Reader] = {
+    "chat": chat_event,
+    "completions": chat_event,
+    "responses": responses_event,
+    "messages": messages_event,
+    "embeddings": plain_body,
+}

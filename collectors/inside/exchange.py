@@ -1,0 +1,168 @@
+"""One HTTP attempt being watched, whichever library carries it.
+
+A hook calls `observe` before the send, then `headers`, `chunk` for every piece of the body as the agent reads
+it, and `end` exactly when nothing more will come; further ends are ignored.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from .context import place
+from .identity import hashing
+from .request import request_facts
+from .response import Reading, http_error_type
+from .state import STATE
+from .wire import api_of, is_call
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .spool import Writer
+
+KEPT_BYTES = 64 * 1024 * 1024
+_CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
+
+
+def observe(
+    transport: str, method: str, url: tuple[str, str, int | None, str], body: bytes | None, retry_count: str | None
+) -> Exchange | None:
+    """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
+
+    Parameters
+    ----------
+    transport : the library that carries it.
+    url : scheme, host, port and path.
+    body : None if it is not in memory.
+    retry_count : how often the client says that it tried before, as its header has it.
+    """
+    writer = STATE.writer
+    api = api_of(method, url[3])
+    if writer is None or api is None or STATE.observed.get():
+        return None
+    try:
+        request = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return None
+    if not body or not is_call(api, request):
+        return None
+    facts = request_facts(api, request, body, url[3], hashing())
+    return Exchange(writer, api, transport, url, facts, retry_count)
+
+
+class Exchange:
+    """An attempt whose start is written and whose end is awaited."""
+
+    __slots__ = (
+        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_now", "_pid", "_size",
+        "_stamps", "_status", "_writer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        writer: Writer,
+        api: str,
+        transport: str,
+        url: tuple[str, str, int | None, str],
+        facts: dict[str, Any],
+        retry_count: str | None,
+    ) -> None:
+        self._writer = writer
+        self._api = api
+        self._now = writer.clock.now_ns
+        self._pid = os.getpid()
+        self._id = writer.new_id()
+        self._ended = False
+        self._status: int | None = None
+        self._content_type = self._encoding = ""
+        self._chunks: list[bytes] = []
+        self._stamps: list[int] = []
+        self._size = 0
+        fields: dict[str, Any] = {"id": self._id, "pid": self._pid}
+        fields.update(place())
+        fields.update(
+            transport=transport,
+            clock_point="app_read",
+            scheme=url[0],
+            host=url[1],
+            port=url[2],
+            path=url[3],
+            retry_count=int(retry_count) if retry_count and retry_count.isdigit() else None,
+            request=facts,
+        )
+        writer.write("attempt_start", self._now(), fields)
+
+    def headers(self, status: int, content_type: str, encoding: str) -> None:
+        """The response's status and headers are there."""
+        self._status, self._content_type, self._encoding = status, content_type, encoding
+
+    def chunk(self, data: bytes) -> None:
+        """The agent read this much of the body, as it came over the wire."""
+        self._stamps.append(self._now())
+        self._size += len(data)
+        if self._size <= KEPT_BYTES:
+            self._chunks.append(data)
+
+    def end(self, error: BaseException | None = None, *, closed_early: bool = False) -> None:
+        """Nothing more will come: the body is over, or `error` ended it, or the agent closed it early."""
+        if self._ended or self._pid != os.getpid():
+            return
+        self._ended = True
+        ns = self._now()
+        try:
+            fields = self._outcome(error, closed_early)
+        except Exception as failure:
+            STATE.failed("response", failure)
+            fields = self._bare_outcome(error, closed_early)
+        self._chunks, self._stamps = [], []
+        self._writer.write("attempt_end", ns, fields)
+
+    def _outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
+        fields = self._bare_outcome(error, closed_early)
+        if self._status is None or not self._chunks:
+            return fields
+        reading = Reading(self._api, self._chunks, self._stamps, self._encoding, self._content_type)
+        fields.update(reading.times())
+        fields["response"] = reading.facts(hashing())
+        if self._status >= 400:
+            fields["error_type"] = http_error_type(self._status, reading)
+        elif error is None:
+            fields.update(_verdict(reading, closed_early, cut=self._size > KEPT_BYTES))
+        return fields
+
+    def _bare_outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
+        status, error_type = "cancelled" if closed_early else "ok", None
+        if error is not None:
+            error_type = type(error).__name__
+            status = "cancelled" if error_type in _CANCELLED else "error"
+        elif self._status is not None and self._status >= 400:
+            status, error_type = "error", http_error_type(self._status, None)
+        return {
+            "id": self._id,
+            "status": status,
+            "http_status": self._status,
+            "error_type": error_type,
+            "first_byte_ns": self._stamps[0] if self._stamps else None,
+            "first_token_ns": None,
+            "last_token_ns": None,
+            "chunk_count": None,
+            "chunk_gap_us": None,
+            "response_bytes": self._size,
+            "response": None,
+        }
+
+
+def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:
+    """How a response that raised nothing went: many clients stop reading at the last event, before the end."""
+    answer = reading.answer
+    if answer.error_type is not None:
+        return {"status": "error", "error_type": answer.error_type}
+    if answer.is_complete:
+        return {"status": "ok"}
+    if closed_early:
+        return {"status": "cancelled"}
+    if reading.is_stream and not reading.is_unreadable and not cut:
+        return {"status": "error", "error_type": "stream_truncated"}
+    return {"status": "ok"}

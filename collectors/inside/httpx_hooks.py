@@ -1,0 +1,166 @@
+"""Hooks for httpx and httpx2, one level under their clients: every SDK on top of them passes here.
+
+The response's stream is replaced by one that passes everything through; it is a stream of that library's own
+class, so nothing the client looks at changes.
+"""
+
+from __future__ import annotations
+
+import functools
+
+from .exchange import Exchange, observe
+from .state import STATE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from types import ModuleType
+    from typing import Any
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def patch(library: ModuleType) -> None:
+    """Hook this library's clients, once."""
+    sync_tee, async_tee = _tees(library)
+    _wrap(library.Client, _sync_send(library.Client._send_single_request, library.__name__, sync_tee))
+    _wrap(library.AsyncClient, _async_send(library.AsyncClient._send_single_request, library.__name__, async_tee))
+
+
+def _wrap(client: Any, send: Any) -> None:
+    if not hasattr(client._send_single_request, "__tracekit__"):
+        send.__tracekit__ = True
+        client._send_single_request = send
+
+
+def _sync_send(original: Any, transport: str, tee: Any) -> Any:
+    @functools.wraps(original)
+    def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = _observe(transport, request)
+        if exchange is None:
+            return original(self, request, *args, **kwargs)
+        token = STATE.observed.set(True)
+        try:
+            response = original(self, request, *args, **kwargs)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        finally:
+            STATE.observed.reset(token)
+        _attach(response, exchange, tee)
+        return response
+
+    return _send_single_request
+
+
+def _async_send(original: Any, transport: str, tee: Any) -> Any:
+    @functools.wraps(original)
+    async def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        exchange = _observe(transport, request)
+        if exchange is None:
+            return await original(self, request, *args, **kwargs)
+        token = STATE.observed.set(True)
+        try:
+            response = await original(self, request, *args, **kwargs)
+        except BaseException as error:
+            exchange.end(error)
+            raise
+        finally:
+            STATE.observed.reset(token)
+        _attach(response, exchange, tee)
+        return response
+
+    return _send_single_request
+
+
+def _observe(transport: str, request: Any) -> Exchange | None:
+    try:
+        if request.method != "POST":
+            return None
+        url = request.url
+        address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
+        body = getattr(request, "_content", None)
+        return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
+    except Exception as error:
+        STATE.failed("observe", error)
+        return None
+
+
+def _attach(response: Any, exchange: Exchange, tee: Any) -> None:
+    try:
+        headers = response.headers
+        exchange.headers(
+            response.status_code, headers.get("content-type", ""), headers.get("content-encoding", "")
+        )
+        response.stream = tee(response.stream, exchange)
+    except Exception as error:
+        STATE.failed("attach", error)
+        exchange.end()
+
+
+def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
+    class Tee:
+        """What both tees share: the stream behind, and the end when nobody holds the stream any more."""
+
+        def __init__(self, stream: Any, exchange: Exchange) -> None:
+            self._tracekit_stream = stream
+            self._tracekit_exchange = exchange
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.__dict__["_tracekit_stream"], name)
+
+        def __del__(self) -> None:
+            _quietly_end(self.__dict__.get("_tracekit_exchange"), closed_early=True)
+
+    class SyncTee(Tee, library.SyncByteStream):  # type: ignore[name-defined,misc]
+        def __iter__(self) -> Iterator[bytes]:
+            exchange = self._tracekit_exchange
+            chunk = exchange.chunk
+            try:
+                for data in self._tracekit_stream:
+                    chunk(data)
+                    yield data
+            except BaseException as error:
+                _quietly_end(exchange, error)
+                raise
+            _quietly_end(exchange)
+
+        def close(self) -> None:
+            try:
+                self._tracekit_stream.close()
+            finally:
+                _quietly_end(self._tracekit_exchange, closed_early=True)
+
+    class AsyncTee(Tee, library.AsyncByteStream):  # type: ignore[name-defined,misc]
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            exchange = self._tracekit_exchange
+            chunk = exchange.chunk
+            stream = self._tracekit_stream.__aiter__()
+            try:
+                async for data in stream:
+                    chunk(data)
+                    yield data
+            except BaseException as error:
+                _quietly_end(exchange, error)
+                raise
+            finally:
+                close = getattr(stream, "aclose", None)
+                if close is not None:
+                    await close()
+            _quietly_end(exchange)
+
+        async def aclose(self) -> None:
+            try:
+                await self._tracekit_stream.aclose()
+            finally:
+                _quietly_end(self._tracekit_exchange, closed_early=True)
+
+    return SyncTee, AsyncTee
+
+
+def _quietly_end(exchange: Exchange | None, error: BaseException | None = None, *, closed_early: bool = False) -> None:
+    try:
+        if exchange is not None:
+            exchange.end(error, closed_early=closed_early)
+    except Exception:  # an interpreter that is shutting down has taken its modules apart
+        return

@@ -1,0 +1,72 @@
+"""Keyed hashes: equal texts of one user's recordings are seen to be equal, and nothing else is seen."""
+
+from __future__ import annotations
+
+import base64
+import os
+from hashlib import blake2b
+
+from .state import STATE
+
+BLOCK_BYTES = 256
+
+
+class Hashing:
+    """64-bit hashes with the user's own key, so that nobody else can guess a text and check."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key if len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest()
+
+    def new(self) -> blake2b:
+        """An empty hash."""
+        return blake2b(digest_size=8, key=self._key)
+
+    def of_bytes(self, data: bytes) -> str:
+        """The hash of these bytes, 16 hex digits."""
+        return blake2b(data, digest_size=8, key=self._key).hexdigest()
+
+    def of_text(self, text: str) -> str | None:
+        """The hash of a text without its outer white space; None if there is no more to it."""
+        text = text.strip()
+        return self.of_bytes(text.encode("utf-8", "surrogatepass")) if text else None
+
+
+class PrefixHash:
+    """One running hash over a prompt, read off at every part's end and every 256 bytes."""
+
+    def __init__(self, hashing: Hashing) -> None:
+        self._hash = hashing.new()
+        self._blocks: list[bytes] = []
+        self.length = 0
+
+    def add(self, data: bytes) -> str:
+        """Append bytes; the hash of everything so far, 16 hex digits."""
+        update, digest, blocks = self._hash.update, self._hash.digest, self._blocks
+        first = BLOCK_BYTES - self.length % BLOCK_BYTES
+        self.length += len(data)
+        start = 0
+        for end in range(first, len(data) + 1, BLOCK_BYTES):
+            update(data[start:end])
+            blocks.append(digest())
+            start = end
+        update(data[start:])
+        return self._hash.hexdigest()
+
+    def blocks(self) -> str:
+        """Base64 of the little-endian 64-bit hashes up to each multiple of 256 bytes."""
+        return base64.b64encode(b"".join(self._blocks)).decode("ascii")
+
+
+def hashing() -> Hashing:
+    """This recording's hashing; if its key cannot be read, one that no other process shares, and a note."""
+    if STATE.hashing is None:
+        try:
+            with open(STATE.hash_key_file, "rb") as stream:
+                key = stream.read(4096).strip()
+            if not key:
+                raise ValueError("empty")
+        except (OSError, ValueError) as error:
+            STATE.note("hash_key_missing", type(error).__name__)
+            key = os.urandom(32)
+        STATE.hashing = Hashing(key)
+    return STATE.hashing

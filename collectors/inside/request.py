@@ -1,0 +1,189 @@
+"""The facts of an LLM request that are kept: sizes, keyed hashes, roles, ids and settings, never its text."""
+
+from __future__ import annotations
+
+import json
+
+from .identity import BLOCK_BYTES, Hashing, PrefixHash
+from .wire import model_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, NamedTuple
+
+    class Part(NamedTuple):
+        """One piece of the prompt in template order."""
+
+        role: str
+        value: Any
+        text: str
+        tool_call_ids: list[str]
+        tool_result_id: str | None
+
+else:
+    from collections import namedtuple
+
+    Part = namedtuple("Part", "role value text tool_call_ids tool_result_id")
+
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+
+
+def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:
+    """The `request` of an attempt's start, as `tracekit.spool` lists it."""
+    prefix = PrefixHash(hashing)
+    parts = []
+    if b'"cache_control"' in raw:  # a marker that moves from turn to turn and is no part of the prompt
+        body = _without_cache_control(body)
+    for part in _PARTS[api](body):
+        data = _canonical(part.value).encode("utf-8", "surrogatepass")
+        parts.append(
+            {
+                "role": part.role,
+                "bytes": len(data),
+                "prefix_hash": prefix.add(data),
+                "content_hash": hashing.of_text(part.text),
+                "tool_call_ids": part.tool_call_ids,
+                "tool_result_id": part.tool_result_id,
+            }
+        )
+    options = body.get("stream_options")
+    tools = body.get("tools") or body.get("functions")
+    return {
+        "api": api,
+        "model": model_of(body, path),
+        "stream": body.get("stream") is True,
+        "include_usage": _flag(options.get("include_usage")) if isinstance(options, dict) else None,
+        "max_tokens": _number(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
+        "temperature": _number(body, "temperature"),
+        "choice_count": _number(body, "n"),
+        "tools_offered": len(tools) if isinstance(tools, list) else 0,
+        "previous_response_id": _string(body.get("previous_response_id")),
+        "conversation_id": _conversation(body.get("conversation")),
+        "body_bytes": len(raw),
+        "body_hash": hashing.of_bytes(raw),
+        "prompt_bytes": prefix.length,
+        "block_bytes": BLOCK_BYTES,
+        "block_hashes": prefix.blocks(),
+        "parts": parts,
+    }
+
+
+def text_of(content: Any) -> str:
+    """The text in a message's content: a string, or the texts among its pieces."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    texts = []
+    for piece in content:
+        text = piece.get("text") if isinstance(piece, dict) else piece
+        if isinstance(text, str):
+            texts.append(text)
+    return "".join(texts)
+
+
+def _chat_parts(body: dict[str, Any]) -> Iterator[Part]:
+    yield from _tools(body)
+    for message in _dicts(body.get("messages")):
+        calls = [_string(call.get("id")) for call in _dicts(message.get("tool_calls"))]
+        role = _string(message.get("role")) or "unknown"
+        result = _string(message.get("tool_call_id"))
+        yield Part(role, message, text_of(message.get("content")), [call for call in calls if call], result)
+
+
+def _responses_parts(body: dict[str, Any]) -> Iterator[Part]:
+    yield from _tools(body)
+    instructions = body.get("instructions")
+    if instructions:
+        yield Part("system", instructions, text_of(instructions), [], None)
+    given = body.get("input")
+    if isinstance(given, str):
+        yield Part("user", given, given, [], None)
+        return
+    for item in _dicts(given):
+        yield _responses_item(item)
+
+
+def _responses_item(item: dict[str, Any]) -> Part:
+    kind = _string(item.get("type")) or "message"
+    call_id = _string(item.get("call_id"))
+    if kind.endswith("_output"):
+        return Part("tool", item, text_of(item.get("output")), [], call_id)
+    if kind.endswith("_call"):
+        return Part("assistant", item, "", [call_id] if call_id else [], None)
+    if kind == "message":
+        return Part(_string(item.get("role")) or "unknown", item, text_of(item.get("content")), [], None)
+    return Part("assistant" if kind == "reasoning" else kind, item, "", [], None)
+
+
+def _messages_parts(body: dict[str, Any]) -> Iterator[Part]:
+    yield from _tools(body)
+    system = body.get("system")
+    if system:
+        yield Part("system", system, text_of(system), [], None)
+    for message in _dicts(body.get("messages")):
+        role, content = _string(message.get("role")) or "unknown", message.get("content")
+        pieces = _dicts(content)
+        results = [piece for piece in pieces if piece.get("type") == "tool_result"]
+        for result in results:
+            yield Part("tool", result, text_of(result.get("content")), [], _string(result.get("tool_use_id")))
+        if results:
+            pieces = [piece for piece in pieces if piece.get("type") != "tool_result"]
+            if pieces:
+                yield Part(role, {"role": role, "content": pieces}, text_of(pieces), [], None)
+            continue
+        calls = [_string(piece.get("id")) for piece in pieces if piece.get("type") == "tool_use"]
+        yield Part(role, message, text_of(content), [call for call in calls if call], None)
+
+
+def _plain_parts(body: dict[str, Any]) -> Iterator[Part]:
+    prompt = body.get("prompt", body.get("input"))
+    yield Part("user", prompt, text_of(prompt), [], None)
+
+
+_PARTS = {
+    "chat": _chat_parts,
+    "completions": _plain_parts,
+    "responses": _responses_parts,
+    "embeddings": _plain_parts,
+    "messages": _messages_parts,
+}
+
+
+def _tools(body: dict[str, Any]) -> Iterator[Part]:
+    tools = body.get("tools") or body.get("functions")
+    if isinstance(tools, list):
+        yield Part("tools", tools, "", [], None)
+
+
+def _without_cache_control(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_cache_control(item) for key, item in value.items() if key != "cache_control"}
+    if isinstance(value, list):
+        return [_without_cache_control(item) for item in value]
+    return value
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _string(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _number(body: dict[str, Any], *keys: str) -> float | None:
+    for key in keys:
+        value = body.get(key)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _conversation(value: Any) -> str | None:
+    return _string(value.get("id")) if isinstance(value, dict) else _string(value)

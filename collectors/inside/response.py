@@ -1,0 +1,122 @@
+"""The facts of a finished response, read from the bytes that the agent received."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from itertools import accumulate
+
+from .answer import Answer, error_name
+from .dialects import BODY, EVENT
+from .encoding import decoder
+from .sse import events
+from .usage import engine_times, usage_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .identity import Hashing
+
+
+class Reading:
+    """What reading a response's bytes gave: the answer and, for a stream, when its output came.
+
+    Parameters
+    ----------
+    api : which API's wording to expect.
+    chunks, stamps : the bytes as they came, and when each was read.
+    encoding, content_type : the response's headers.
+    """
+
+    def __init__(self, api: str, chunks: list[bytes], stamps: list[int], encoding: str, content_type: str) -> None:
+        self.answer = Answer()
+        self.output_ns: list[int] = []
+        self.is_stream = False
+        self.is_unreadable = False
+        self._api = api
+        decoded = self._decoded(chunks, encoding)
+        body = b"".join(decoded)
+        start = body[:64].lstrip()[:1]
+        self.is_stream = "event-stream" in content_type or (start not in (b"{", b"[", b"") and "json" not in content_type)
+        if self.is_stream:
+            self._read_stream(body, decoded, stamps)
+        else:
+            self._read_body(body)
+
+    def _decoded(self, chunks: list[bytes], encoding: str) -> list[bytes]:
+        decode = decoder(encoding)
+        decoded: list[bytes] = []
+        if decode is None:
+            self.is_unreadable = True
+            return decoded
+        try:
+            for chunk in chunks:
+                decoded.append(decode(chunk))  # noqa: PERF401  (keeps what came before the damage)
+        except Exception:
+            self.is_unreadable = True
+        return decoded
+
+    def _read_body(self, body: bytes) -> None:
+        try:
+            value = json.loads(body.decode("utf-8", "replace")) if body else None
+        except (ValueError, RecursionError):
+            value = None
+        if isinstance(value, list) and len(value) == 1:
+            value = value[0]
+        if isinstance(value, dict):
+            BODY[self._api](self.answer, value)
+        elif body:
+            self.is_unreadable = True
+
+    def _read_stream(self, body: bytes, decoded: list[bytes], stamps: list[int]) -> None:
+        ends = list(accumulate(map(len, decoded)))
+        read = EVENT[self._api]
+        answer = self.answer
+        loads = json.loads
+        for offset, data in events(body):
+            if data == b"[DONE]":
+                answer.is_complete = True
+                continue
+            try:
+                event = loads(data.decode("utf-8", "replace"))
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(event, dict) and read(answer, event):
+                self.output_ns.append(stamps[bisect_left(ends, offset)])
+
+    def facts(self, hashing: Hashing) -> dict[str, Any]:
+        """The `response` of an attempt's end, as `tracekit.spool` lists it."""
+        answer = self.answer
+        usage = usage_of(answer.usage)
+        facts = {
+            "response_id": answer.response_id,
+            "model": answer.model,
+            "finish_reason": answer.finish_reason,
+            "usage": usage,
+            "usage_source": "server" if usage else "missing",
+            "tool_calls": answer.tool_calls,
+            "output_bytes": answer.output_bytes,
+            "output_hash": hashing.of_text(answer.text),
+        }
+        facts.update(engine_times(answer.timings))
+        return facts
+
+    def times(self) -> dict[str, Any]:
+        """When output came; all unknown unless it was streamed."""
+        came = self.output_ns
+        return {
+            "first_token_ns": came[0] if came else None,
+            "last_token_ns": came[-1] if came else None,
+            "chunk_count": len(came) if self.is_stream else None,
+            "chunk_gap_us": [round((after - before) / 1000) for before, after in zip(came, came[1:])] if came else None,
+        }
+
+
+def http_error_type(status: int, reading: Reading | None) -> str:
+    """What to call a refused request: the server's own name for the error, else the status."""
+    named = reading.answer.error_type if reading is not None else None
+    return named if named and named != "server_error" else "http_{}".format(status)
+
+
+__all__ = ["Reading", "error_name", "http_error_type"]
