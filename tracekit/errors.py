@@ -88,6 +88,13 @@ class OutputRefused(TracekitError):
         return cls(f"{path} exists already and is not overwritten. Choose another -o, or pass --force.")
 
     @classmethod
+    def unfinished(cls, spool: Path) -> Self:
+        return cls(
+            f"{spool} holds an unfinished recording under the same name. `tracekit recover {spool}` turns it into "
+            "a trace; --force throws it away."
+        )
+
+    @classmethod
     def not_writable(cls, path: Path, reason: str) -> Self:
         return cls(f"{path} cannot be written ({reason}). Choose a folder you may write to with -o.")
 
@@ -116,6 +123,13 @@ class ScenarioInvalid(TracekitError):
     @classmethod
     def not_positive(cls, name: str, value: object) -> Self:
         return cls(f"{name} is {value!r}; it must be a whole number of at least 1. Correct the fleet file or the option.")
+
+    @classmethod
+    def no_rate(cls, sessions: int) -> Self:
+        return cls(
+            f"The trace has {sessions} session(s), all arriving at once, so their rate cannot be scaled. "
+            "Use --release poisson with --rate: it draws arrivals of its own."
+        )
 
     @classmethod
     def unreadable(cls, path: Path, reason: str) -> Self:

@@ -7,4 +7,4 @@ module must be touched when that one changes (`make test` starts from an empty c
 
 from numba import njit
 
-kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
+kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=False, forceinline=True, _nrt=False)

@@ -12,6 +12,7 @@ All state lives in arrays of records, so that a kernel's signature stays short a
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from tracekit.analyzers.kernels.jit import kernel
 from tracekit.analyzers.kernels.layout import (
@@ -21,7 +22,6 @@ from tracekit.analyzers.kernels.layout import (
     STEP_ROW,
     Cause,
     FleetLimits,
-    Floats,
     Ints,
     Outcome,
     PowerCurve,
@@ -47,6 +47,9 @@ CLIENT_WAIT, PEER_CALL = int(Cause.CLIENT_WAIT), int(Cause.PEER_CALL)
 CAUSES = len(Cause) - 1
 ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE)
 
+ENTRY = np.dtype([("key", np.float64), ("item", np.int64)], align=True)
+"""Of a heap, ordered by key, then item. Events: time and kind << KIND_SHIFT | id. Decodes: step count and call."""
+
 ENGINE = np.dtype(
     [
         ("busy", np.int64),
@@ -69,7 +72,8 @@ ENGINE = np.dtype(
         ("ramp_s", np.float64),
         ("cause", np.int64),  # NO_CAUSE while not idle
         ("idle_from_s", np.float64),  # start of the open idle segment
-        ("accrued_s", np.float64),  # up to where idle_share includes it
+        ("accrued_s", np.float64),  # up to where its IDLE_TALLY includes it
+        ("last_segment", np.int64),
     ],
     align=True,
 )
@@ -87,10 +91,24 @@ TASK = np.dtype(
     align=True,
 )
 
+IDLE_TALLY = np.dtype(
+    [
+        ("sessions", np.int64),  # that would make the cause true for the replica
+        ("share", np.float64),  # idle seconds per such session, prefix sum
+    ],
+    align=True,
+)
+
 NODE = np.dtype(
     [
-        ("parents_left", np.int64),
+        ("kind", np.int64),
+        ("session", np.int64),
         ("call", np.int64),
+        ("parents_left", np.int64),
+        ("first_child", np.int64),  # slice of `children`
+        ("end_child", np.int64),
+        ("duration_s", np.float64),
+        ("lag_s", np.float64),
         ("mark", np.float64),  # tools: the session's tool_share when it opened
     ],
     align=True,
@@ -98,15 +116,16 @@ NODE = np.dtype(
 
 AGENT = np.dtype(
     [
+        ("tail_s", np.float64),
         ("affine", np.int64),  # replica of the session's first placed call
         ("home", np.int64),  # replica of its latest placed call
         ("in_flight", np.int64),
         ("open_tools", np.int64),
         ("to_place", np.int64),  # calls not yet placed
-        ("counted_home", np.int64),  # where and as what the session is counted in idle_count
+        ("counted_home", np.int64),  # where and as what the session is counted in `idle`
         ("counted_as", np.int64),
         ("counted_tools", np.int64),
-        ("mark", np.float64),  # idle_share when it was counted
+        ("mark", np.float64),  # share of that IDLE_TALLY when it was counted
         ("tool_share", np.float64),  # idle seconds per open tool, prefix sum
         ("passed_calls", np.int64),
         ("passed_mark", np.float64),
@@ -136,40 +155,23 @@ TALLY = np.dtype(
 )
 
 
-class Agenda(NamedTuple):
-    """Pending events: a heap by (time, kind, id), and the root steps sorted by start, which never enter it."""
-
-    time: Floats
-    order: Ints  # kind << KIND_SHIFT | id
-    root_time: Floats
-    root: Ints
-
-
 class Simulation(NamedTuple):
-    """Everything that a replay reads and writes, for r replicas, n steps, c calls and s sessions."""
+    """Everything that a replay reads and writes, for r replicas, n steps, m edges, c calls and s sessions."""
 
-    workload: Workload
     limits: FleetLimits
-    agenda: Agenda
+    events: Rows  # (n + r,) ENTRY, heap of what is pending
+    roots: Rows  # ENTRY, starts of root steps in order; they never enter the heap
     engines: Rows  # (r,) ENGINE
-    finish_key: Floats  # (r, most running calls) heap of decode_steps at which calls finish
-    finish_call: Ints
+    finishes: Rows  # (r, most running calls) ENTRY, heaps of the decode_steps at which calls end
     tasks: Rows  # (c,) TASK
     nodes: Rows  # (n,) NODE
+    children: Ints  # (m,)
     agents: Rows  # (s,) AGENT
-    idle_count: Ints  # (r, CAUSES) sessions that would make the cause true
-    idle_share: Floats  # (r, CAUSES) idle seconds per such session, prefix sum
+    idle: Rows  # (r, CAUSES) IDLE_TALLY
     tally: Rows  # (1,) TALLY
     calls: Rows  # (c,) CALL_ROW
     steps: Rows  # (n,) STEP_ROW
     sessions: Rows  # (s,) SESSION_ROW
-
-
-class Log(NamedTuple):
-    """Segments in order of their end; `last` is the replica's latest one."""
-
-    rows: Rows
-    last: Ints
 
 
 class Batch(NamedTuple):
@@ -196,46 +198,47 @@ class Split(NamedTuple):
 
 
 @kernel
-def heap_push(keys: Floats, items: Ints, size: int, key: float, item: int) -> None:
+def heap_push(heap: Rows, size: int, key: float, item: int) -> None:
     hole = size
     while hole > 0:
         parent = (hole - 1) >> 1
-        if keys[parent] < key or (keys[parent] == key and items[parent] < item):
+        above = heap[parent]
+        if above["key"] < key or (above["key"] == key and above["item"] < item):
             break
-        keys[hole] = keys[parent]
-        items[hole] = items[parent]
+        heap[hole] = above
         hole = parent
-    keys[hole] = key
-    items[hole] = item
+    heap[hole]["key"] = key
+    heap[hole]["item"] = item
 
 
 @kernel
-def heap_pop(keys: Floats, items: Ints, size: int) -> None:
+def heap_pop(heap: Rows, size: int) -> None:
     """Remove the least of `size` entries; the caller has read it."""
-    key = keys[size - 1]
-    item = items[size - 1]
+    key = heap[size - 1]["key"]
+    item = heap[size - 1]["item"]
     hole = 0
     child = 1
     while child < size - 1:
-        right = child + 1
-        if right < size - 1 and (
-            keys[right] < keys[child] or (keys[right] == keys[child] and items[right] < items[child])
+        below = heap[child]
+        right = heap[child + 1]
+        if child + 1 < size - 1 and (
+            right["key"] < below["key"] or (right["key"] == below["key"] and right["item"] < below["item"])
         ):
-            child = right
-        if key < keys[child] or (key == keys[child] and item < items[child]):
+            child += 1
+            below = right
+        if key < below["key"] or (key == below["key"] and item < below["item"]):
             break
-        keys[hole] = keys[child]
-        items[hole] = items[child]
+        heap[hole] = below
         hole = child
         child = 2 * hole + 1
-    keys[hole] = key
-    items[hole] = item
+    heap[hole]["key"] = key
+    heap[hole]["item"] = item
 
 
 @kernel
 def post(sim: Simulation, time: float, kind: int, ident: int) -> None:
     tally = sim.tally[0]
-    heap_push(sim.agenda.time, sim.agenda.order, tally["events"], time, (kind << KIND_SHIFT) | ident)
+    heap_push(sim.events, tally["events"], time, (kind << KIND_SHIFT) | ident)
     tally["events"] += 1
 
 
@@ -245,30 +248,29 @@ def next_instant(sim: Simulation) -> float:
     tally = sim.tally[0]
     time = np.inf
     if tally["events"] > 0:
-        time = sim.agenda.time[0]
-    if tally["roots"] < sim.agenda.root.size:
-        time = min(time, sim.agenda.root_time[tally["roots"]])
+        time = sim.events[0]["key"]
+    if tally["roots"] < sim.roots.size:
+        time = min(time, sim.roots[tally["roots"]]["key"])
     return time
 
 
 @kernel
 def take_event(sim: Simulation, now: float) -> int:
-    """Remove the first event of the instant and return its order; -1 if the instant is drained."""
+    """Remove the first event of the instant and return its kind and id; -1 if the instant is drained."""
     tally = sim.tally[0]
-    agenda = sim.agenda
-    order = -1
-    if tally["events"] > 0 and agenda.time[0] == now:
-        order = agenda.order[0]
+    first = -1
+    if tally["events"] > 0 and sim.events[0]["key"] == now:
+        first = sim.events[0]["item"]
     taken = tally["roots"]
-    if taken < agenda.root.size and agenda.root_time[taken] == now:
-        start = (START << KIND_SHIFT) | agenda.root[taken]
-        if order < 0 or start < order:
+    if taken < sim.roots.size and sim.roots[taken]["key"] == now:
+        root = sim.roots[taken]["item"]
+        if first < 0 or root < first:
             tally["roots"] += 1
-            return start
-    if order >= 0:
-        heap_pop(agenda.time, agenda.order, tally["events"])
+            return root
+    if first >= 0:
+        heap_pop(sim.events, tally["events"])
         tally["events"] -= 1
-    return order
+    return first
 
 
 # --- idle causes ---
@@ -277,7 +279,7 @@ def take_event(sim: Simulation, now: float) -> int:
 @kernel
 def append_segment(
     sim: Simulation,
-    log: Log,
+    segments: Rows,
     replica: int,
     state: int,
     cause: int,
@@ -286,15 +288,15 @@ def append_segment(
     steps: int,
 ) -> None:
     """Write a segment, or lengthen the replica's last one if state and cause are the same."""
-    last = log.last[replica]
-    if last != NOBODY and log.rows[last]["state"] == state and log.rows[last]["cause"] == cause:
-        row = log.rows[last]
+    last = sim.engines[replica]["last_segment"]
+    if last != NOBODY and segments[last]["state"] == state and segments[last]["cause"] == cause:
+        row = segments[last]
         row["end_s"] = span[1]
         row["energy_j"] += joules
         row["steps"] += steps
         return
     tally = sim.tally[0]
-    row = log.rows[tally["segments"]]
+    row = segments[tally["segments"]]
     row["replica"] = replica
     row["state"] = state
     row["cause"] = cause
@@ -302,7 +304,7 @@ def append_segment(
     row["end_s"] = span[1]
     row["energy_j"] = joules
     row["steps"] = steps
-    log.last[replica] = tally["segments"]
+    sim.engines[replica]["last_segment"] = tally["segments"]
     tally["segments"] += 1
 
 
@@ -311,22 +313,22 @@ def cause_of_idle(sim: Simulation, replica: int) -> int:
     """Return the first cause that holds; a call is only ever passed over by a replica that is busy."""
     if sim.tally[0]["passed_sessions"] > 0:
         return IMBALANCE
-    if sim.idle_count[replica, TOOL_WAIT] > 0:
+    if sim.idle[replica, TOOL_WAIT]["sessions"] > 0:
         return TOOL_WAIT
-    if sim.idle_count[replica, CLIENT_WAIT] > 0:
+    if sim.idle[replica, CLIENT_WAIT]["sessions"] > 0:
         return CLIENT_WAIT
-    if sim.idle_count[replica, PEER_CALL] > 0:
+    if sim.idle[replica, PEER_CALL]["sessions"] > 0:
         return PEER_CALL
     return NO_DEMAND
 
 
 @kernel
 def accrue_idle(sim: Simulation, replica: int, now: float) -> None:
-    """Bring the replica's idle_share up to now, before what it is divided by changes."""
+    """Bring the replica's IDLE_TALLY up to now, before what it is divided by changes."""
     engine = sim.engines[replica]
     cause = engine["cause"]
     if cause in (TOOL_WAIT, CLIENT_WAIT, PEER_CALL) and now > engine["accrued_s"]:
-        sim.idle_share[replica, cause] += (now - engine["accrued_s"]) / sim.idle_count[replica, cause]
+        sim.idle[replica, cause]["share"] += (now - engine["accrued_s"]) / sim.idle[replica, cause]["sessions"]
     engine["accrued_s"] = now
 
 
@@ -347,11 +349,11 @@ def recount_session(sim: Simulation, session: int, now: float) -> None:
     if counted != NO_CAUSE:
         home = agent["counted_home"]
         accrue_idle(sim, home, now)
-        idle_s = sim.idle_share[home, counted] - agent["mark"]
+        idle_s = sim.idle[home, counted]["share"] - agent["mark"]
         sim.sessions[session]["idle_s"][counted] += idle_s
         if counted == TOOL_WAIT:
             agent["tool_share"] += idle_s / agent["counted_tools"]
-        sim.idle_count[home, counted] -= 1
+        sim.idle[home, counted]["sessions"] -= 1
     counted = NO_CAUSE
     home = agent["home"]
     if home != NOBODY and agent["to_place"] > 0:
@@ -361,8 +363,8 @@ def recount_session(sim: Simulation, session: int, now: float) -> None:
         elif agent["open_tools"] > 0:
             counted = TOOL_WAIT
         accrue_idle(sim, home, now)
-        sim.idle_count[home, counted] += 1
-        agent["mark"] = sim.idle_share[home, counted]
+        sim.idle[home, counted]["sessions"] += 1
+        agent["mark"] = sim.idle[home, counted]["share"]
     agent["counted_as"] = counted
     agent["counted_home"] = home
     agent["counted_tools"] = agent["open_tools"]
@@ -393,8 +395,8 @@ def leave_passed_over(sim: Simulation, call: int, now: float) -> None:
 
 
 @kernel
-def leave_idle(sim: Simulation, log: Log, idle_w: float, replica: int, now: float) -> None:
-    """Close the replica's open idle segment, if there is one."""
+def leave_idle(sim: Simulation, segments: Rows, replica: int, now: float) -> None:
+    """Close the replica's open idle segment, if there is one; its joules follow from its length at the end."""
     engine = sim.engines[replica]
     cause = engine["cause"]
     if cause == NO_CAUSE:
@@ -407,12 +409,12 @@ def leave_idle(sim: Simulation, log: Log, idle_w: float, replica: int, now: floa
     elif cause == NO_DEMAND:
         sim.tally[0]["null_idle_s"] += now - begin
     if now > begin:
-        append_segment(sim, log, replica, IDLE, cause, (begin, now), idle_w * (now - begin), 0)
+        append_segment(sim, segments, replica, IDLE, cause, (begin, now), 0.0, 0)
     engine["cause"] = NO_CAUSE
 
 
 @kernel
-def settle_causes(sim: Simulation, log: Log, idle_w: float, now: float) -> None:
+def settle_causes(sim: Simulation, segments: Rows, now: float) -> None:
     """At the end of an instant, open a new idle segment wherever the cause has changed."""
     for replica in range(sim.limits.replicas):
         engine = sim.engines[replica]
@@ -421,7 +423,7 @@ def settle_causes(sim: Simulation, log: Log, idle_w: float, now: float) -> None:
         cause = cause_of_idle(sim, replica)
         if cause == engine["cause"]:
             continue
-        leave_idle(sim, log, idle_w, replica, now)
+        leave_idle(sim, segments, replica, now)
         engine["cause"] = cause
         engine["idle_from_s"] = now
         engine["accrued_s"] = now
@@ -479,15 +481,15 @@ def enqueue(sim: Simulation, replica: int, call: int) -> None:
 @kernel
 def end_step(sim: Simulation, step: int, now: float) -> None:
     """Record the end and post the start of every step whose last parent this was."""
-    work = sim.workload
-    session = work.session[step]
+    node = sim.nodes[step]
+    session = node["session"]
     sim.steps[step]["end_s"] = now
-    sim.sessions[session]["end_s"] = now + work.session_tail_s[session]
-    for edge in range(work.child_start[step], work.child_start[step + 1]):
-        child = work.child_index[edge]
+    sim.sessions[session]["end_s"] = now + sim.agents[session]["tail_s"]
+    for edge in range(node["first_child"], node["end_child"]):
+        child = sim.children[edge]
         sim.nodes[child]["parents_left"] -= 1
         if sim.nodes[child]["parents_left"] == 0:
-            post(sim, now + work.lag_s[child], START, child)
+            post(sim, now + sim.nodes[child]["lag_s"], START, child)
 
 
 @kernel
@@ -500,7 +502,7 @@ def kv_reservation(task: Rows) -> int:
 def start_call(sim: Simulation, step: int, now: float) -> None:
     """Place the call on a replica, or refuse it."""
     call = sim.nodes[step]["call"]
-    session = sim.workload.session[step]
+    session = sim.nodes[step]["session"]
     agent = sim.agents[session]
     task = sim.tasks[call]
     row = sim.calls[call]
@@ -528,28 +530,27 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
 
 @kernel
 def start_step(sim: Simulation, step: int, now: float) -> None:
-    work = sim.workload
+    node = sim.nodes[step]
     sim.steps[step]["start_s"] = now
-    if work.kind[step] == CALL:
+    if node["kind"] == CALL:
         start_call(sim, step, now)
         return
-    if work.kind[step] == TOOL:
-        session = work.session[step]
-        agent = sim.agents[session]
+    if node["kind"] == TOOL:
+        agent = sim.agents[node["session"]]
         agent["open_tools"] += 1
-        recount_session(sim, session, now)
-        sim.nodes[step]["mark"] = agent["tool_share"]
-    post(sim, now + work.duration_s[step], END, step)
+        recount_session(sim, node["session"], now)
+        node["mark"] = agent["tool_share"]
+    post(sim, now + node["duration_s"], END, step)
 
 
 @kernel
 def end_tool_or_gap(sim: Simulation, step: int, now: float) -> None:
-    if sim.workload.kind[step] == TOOL:
-        session = sim.workload.session[step]
-        agent = sim.agents[session]
+    node = sim.nodes[step]
+    if node["kind"] == TOOL:
+        agent = sim.agents[node["session"]]
         agent["open_tools"] -= 1
-        recount_session(sim, session, now)
-        sim.steps[step]["idle_s"] = agent["tool_share"] - sim.nodes[step]["mark"]
+        recount_session(sim, node["session"], now)
+        sim.steps[step]["idle_s"] = agent["tool_share"] - node["mark"]
     end_step(sim, step, now)
 
 
@@ -652,10 +653,11 @@ def rebase_decodes(sim: Simulation, replica: int) -> None:
     engine = sim.engines[replica]
     elapsed = engine["decode_steps"]
     for place in range(engine["decodes"]):
-        call = sim.finish_call[replica, place]
+        finish = sim.finishes[replica, place]
+        call = finish["item"]
         credit_decodes(sim, engine, call, 1.0)
         sim.tasks[call]["anchor"] += elapsed
-        sim.finish_key[replica, place] -= elapsed
+        finish["key"] -= elapsed
     engine["decode_steps"] = 0
     engine["flat_j"] = 0.0
     engine["slope_j"] = 0.0
@@ -772,11 +774,11 @@ def batch_of(sim: Simulation, engine: Rows) -> Batch:
 
 @kernel
 def start_engine_step(
-    sim: Simulation, log: Log, cost: StepCost, power: PowerCurve, replica: int, now: float
+    sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve, replica: int, now: float
 ) -> None:
     """Schedule one engine step and book it whole: nothing can change it any more."""
     engine = sim.engines[replica]
-    leave_idle(sim, log, power.idle_w, replica, now)
+    leave_idle(sim, segments, replica, now)
     fill_budget(sim, replica, now)
     pass_over_waiting(sim, replica, now)
     batch = batch_of(sim, engine)
@@ -789,7 +791,7 @@ def start_engine_step(
     if batch.decodes > 0:
         book_decodes(engine, split, joules, seconds)
         state = DECODE if batch.chunks == 0 else MIXED
-    append_segment(sim, log, replica, state, NO_CAUSE, (now, now + seconds), joules, 1)
+    append_segment(sim, segments, replica, state, NO_CAUSE, (now, now + seconds), joules, 1)
     engine["busy"] = 1
     sim.tally[0]["engine_steps"] += 1
     post(sim, now + seconds, COMPLETION, replica)
@@ -803,11 +805,10 @@ def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
         return
     engine["decode_steps"] += 1
     engine["contexts"] += engine["decodes"]
-    keys = sim.finish_key[replica]
-    ends = sim.finish_call[replica]
-    while engine["decodes"] > 0 and keys[0] == engine["decode_steps"]:
-        call = ends[0]
-        heap_pop(keys, ends, engine["decodes"])
+    finishes = sim.finishes[replica]
+    while engine["decodes"] > 0 and finishes[0]["key"] == engine["decode_steps"]:
+        call = finishes[0]["item"]
+        heap_pop(finishes, engine["decodes"])
         engine["decodes"] -= 1
         engine["contexts"] -= sim.tasks[call]["anchor"] + engine["decode_steps"]
         credit_decodes(sim, engine, call, 1.0)
@@ -824,7 +825,7 @@ def enter_decode(sim: Simulation, replica: int, call: int) -> None:
     task["anchor"] = task["prompt"] + 1 - engine["decode_steps"]
     credit_decodes(sim, engine, call, -1.0)
     last = engine["decode_steps"] + task["output"] - 1
-    heap_push(sim.finish_key[replica], sim.finish_call[replica], engine["decodes"], float(last), call)
+    heap_push(sim.finishes[replica], engine["decodes"], float(last), call)
     engine["decodes"] += 1
     engine["contexts"] += task["prompt"] + 1
 
@@ -862,181 +863,164 @@ def complete_engine_step(sim: Simulation, replica: int, now: float) -> None:
 
 
 @kernel
-def roots_by_start(workload: Workload) -> tuple[Floats, Ints]:
-    roots = np.flatnonzero(workload.parent_count == 0)
-    time = workload.session_arrival_s[workload.session[roots]] + workload.lag_s[roots]
-    order = np.argsort(time, kind="mergesort")
-    return time[order], roots[order]
-
-
-@kernel
-def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
-    steps = workload.kind.size
-    sessions = workload.session_arrival_s.size
-    calls = 0
-    for step in range(steps):
-        calls += workload.kind[step] == CALL
-    seats = max(1, min(limits.max_num_seqs, calls))
-    root_time, root = roots_by_start(workload)
-    room = steps + limits.replicas
-    agenda = Agenda(np.empty(room), np.empty(room, np.int64), root_time, root)
-    sim = Simulation(
-        workload,
-        limits,
-        agenda,
-        np.zeros(limits.replicas, ENGINE),
-        np.empty((limits.replicas, seats)),
-        np.empty((limits.replicas, seats), np.int64),
-        np.zeros(calls, TASK),
-        np.zeros(steps, NODE),
-        np.zeros(sessions, AGENT),
-        np.zeros((limits.replicas, CAUSES), np.int64),
-        np.zeros((limits.replicas, CAUSES)),
-        np.zeros(1, TALLY),
-        np.zeros(calls, CALL_ROW),
-        np.zeros(steps, STEP_ROW),
-        np.zeros(sessions, SESSION_ROW),
-    )
-    fill_state(sim)
-    return sim
-
-
-@kernel
-def fill_state(sim: Simulation) -> None:
-    work = sim.workload
-    for engine in sim.engines:
-        engine["waiting_head"] = NOBODY
-        engine["fresh_head"] = NOBODY
-        engine["prompt_head"] = NOBODY
-        engine["cause"] = NO_CAUSE
-    for session in range(sim.agents.size):
-        agent = sim.agents[session]
-        agent["affine"] = NOBODY
-        agent["home"] = NOBODY
-        agent["counted_as"] = NO_CAUSE
-        sim.sessions[session]["start_s"] = work.session_arrival_s[session]
-        sim.sessions[session]["end_s"] = work.session_arrival_s[session] + work.session_tail_s[session]
-    call = 0
-    for step in range(sim.nodes.size):
-        sim.nodes[step]["parents_left"] = work.parent_count[step]
-        sim.nodes[step]["call"] = NOBODY
-        if work.kind[step] != CALL:
-            continue
-        sim.nodes[step]["call"] = call
-        sim.agents[work.session[step]]["to_place"] += 1
-        # an engine computes at least one prompt token and emits at least one
-        sim.tasks[call]["prompt"] = max(1, work.input_tokens[step])
-        sim.tasks[call]["output"] = max(1, work.output_tokens[step])
-        row = sim.calls[call]
-        row["step"] = step
-        row["session"] = work.session[step]
-        row["input_tokens"] = work.input_tokens[step]
-        row["output_tokens"] = work.output_tokens[step]
-        call += 1
-
-
-@kernel
-def with_room(sim: Simulation, log: Log) -> Log:
-    """Return the log with room for one instant: a replica may close an idle segment and start a step."""
-    used = sim.tally[0]["segments"]
-    if used + 2 * sim.limits.replicas <= log.rows.size:
-        return log
-    rows = np.empty(2 * log.rows.size, SEGMENT_ROW)
-    rows[:used] = log.rows[:used]
-    return Log(rows, log.last)
-
-
-@kernel
 def drain_instant(sim: Simulation, now: float) -> None:
-    order = take_event(sim, now)
-    while order >= 0:
-        kind = order >> KIND_SHIFT
-        ident = order & ((1 << KIND_SHIFT) - 1)
+    event = take_event(sim, now)
+    while event >= 0:
+        kind = event >> KIND_SHIFT
+        ident = event & ((1 << KIND_SHIFT) - 1)
         if kind == COMPLETION:
             complete_engine_step(sim, ident, now)
         elif kind == END:
             end_tool_or_gap(sim, ident, now)
         else:
             start_step(sim, ident, now)
-        order = take_event(sim, now)
+        event = take_event(sim, now)
 
 
 @kernel
-def segments_by_replica(sim: Simulation, log: Log) -> Rows:
-    """Segments ordered by replica, then time (a stable counting sort)."""
-    used = sim.tally[0]["segments"]
-    place = np.zeros(sim.limits.replicas + 1, np.int64)
-    for segment in range(used):
-        place[log.rows[segment]["replica"] + 1] += 1
-    place = np.cumsum(place)
-    ordered = np.empty(used, SEGMENT_ROW)
-    for segment in range(used):
-        replica = log.rows[segment]["replica"]
-        ordered[place[replica]] = log.rows[segment]
-        place[replica] += 1
-    return ordered
-
-
-@kernel
-def conclude(sim: Simulation, log: Log, idle_w: float) -> Outcome:
-    """Close what is open at the horizon, the last session's end, and turn idle seconds into joules."""
+def close_horizon(sim: Simulation, segments: Rows) -> float:
+    """Close what is still idle when the last session ends, and return that time."""
     horizon = 0.0
-    for session in sim.sessions:
-        horizon = max(horizon, session["end_s"])
+    for session in range(sim.sessions.size):
+        horizon = max(horizon, sim.sessions[session]["end_s"])
     for replica in range(sim.limits.replicas):
-        leave_idle(sim, log, idle_w, replica, horizon)
-    for session in sim.sessions:
-        for cause in range(CAUSES):
-            session["idle_j"][cause] = idle_w * session["idle_s"][cause]
-    for step in sim.steps:
-        step["idle_j"] = idle_w * step["idle_s"]
-    tally = sim.tally[0]
-    return Outcome(
-        sim.calls,
-        sim.steps,
-        sim.sessions,
-        segments_by_replica(sim, log),
-        horizon,
-        idle_w * tally["null_idle_s"],
-        tally["null_idle_s"],
-        tally["kv_token_s"],
-        tally["peak_tokens"],
-        tally["refused"],
-        tally["engine_steps"],
+        leave_idle(sim, segments, replica, horizon)
+    return horizon
+
+
+@kernel
+def advance(sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve) -> bool:
+    """Run to the end, or until `segments` may be too short for the next instant; return whether the end is reached.
+
+    In one instant a replica may close an idle segment and start a step.
+    """
+    room = segments.size - 2 * sim.limits.replicas
+    now = next_instant(sim)
+    while now < np.inf and sim.tally[0]["segments"] <= room:
+        drain_instant(sim, now)
+        for replica in range(sim.limits.replicas):
+            engine = sim.engines[replica]
+            if not engine["busy"] and engine["outstanding"] > 0:
+                start_engine_step(sim, segments, cost, power, replica, now)
+        settle_causes(sim, segments, now)
+        now = next_instant(sim)
+    return now == np.inf
+
+
+def simulate(sim: Simulation, cost: StepCost, power: PowerCurve) -> tuple[Rows, float]:
+    """Run to the end; return the segments in order of their end, and the horizon."""
+    segments = zeros(64 + 4 * sim.limits.replicas, SEGMENT_ROW)
+    settle_causes(sim, segments, 0.0)
+    while not advance(sim, segments, cost, power):
+        segments = np.concatenate([segments, np.zeros_like(segments)])
+    segments = np.concatenate([segments, zeros(sim.limits.replicas, SEGMENT_ROW)])
+    horizon_s = close_horizon(sim, segments)
+    return segments[: sim.tally[0]["segments"]], horizon_s
+
+
+def zeros(shape: int | tuple[int, int], row: np.dtype[np.void], **filled: npt.ArrayLike) -> Rows:
+    """Return records of 0, but for the fields named."""
+    rows = np.zeros(shape, row)
+    for field, values in filled.items():
+        rows[field] = values
+    return rows
+
+
+def prepare_nodes(workload: Workload) -> Rows:
+    is_call = workload.kind == CALL
+    return zeros(
+        workload.kind.size,
+        NODE,
+        kind=workload.kind,
+        session=workload.session,
+        call=np.where(is_call, np.cumsum(is_call) - 1, NOBODY),
+        parents_left=workload.parent_count,
+        first_child=workload.child_start[:-1],
+        end_child=workload.child_start[1:],
+        duration_s=workload.duration_s,
+        lag_s=workload.lag_s,
     )
 
 
-@kernel
-def simulate(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> Outcome:
-    sim = prepare(workload, limits)
-    log = Log(np.empty(64 + 4 * limits.replicas, SEGMENT_ROW), np.full(limits.replicas, NOBODY))
-    settle_causes(sim, log, power.idle_w, 0.0)
-    now = next_instant(sim)
-    while now < np.inf:
-        log = with_room(sim, log)
-        drain_instant(sim, now)
-        for replica in range(limits.replicas):
-            engine = sim.engines[replica]
-            if not engine["busy"] and engine["outstanding"] > 0:
-                start_engine_step(sim, log, cost, power, replica, now)
-        settle_causes(sim, log, power.idle_w, now)
-        now = next_instant(sim)
-    return conclude(sim, log, power.idle_w)
+def prepare_roots(workload: Workload) -> Rows:
+    root = np.flatnonzero(workload.parent_count == 0)
+    start_s = workload.session_arrival_s[workload.session[root]] + workload.lag_s[root]
+    roots = zeros(root.size, ENTRY, key=start_s, item=(START << KIND_SHIFT) | root)
+    return roots[np.argsort(start_s, kind="stable")]
+
+
+def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
+    call = np.flatnonzero(workload.kind == CALL)
+    sessions = workload.session_arrival_s.size
+    steps = workload.kind.size
+    calls_of = np.bincount(workload.session[call], minlength=sessions)
+    seats = max(1, min(limits.max_num_seqs, call.size))
+    tokens = {"input_tokens": workload.input_tokens[call], "output_tokens": workload.output_tokens[call]}
+    arrival = workload.session_arrival_s
+    unset = {"affine": NOBODY, "home": NOBODY, "counted_as": NO_CAUSE}
+    queues = {"waiting_head": NOBODY, "fresh_head": NOBODY, "prompt_head": NOBODY}
+    return Simulation(
+        limits=limits,
+        events=zeros(steps + limits.replicas, ENTRY),
+        roots=prepare_roots(workload),
+        engines=zeros(limits.replicas, ENGINE, cause=NO_CAUSE, last_segment=NOBODY, **queues),
+        finishes=zeros((limits.replicas, seats), ENTRY),
+        tasks=zeros(
+            call.size,
+            TASK,
+            # an engine computes at least one prompt token and emits at least one
+            prompt=np.maximum(1, tokens["input_tokens"]),
+            output=np.maximum(1, tokens["output_tokens"]),
+        ),
+        nodes=prepare_nodes(workload),
+        children=workload.child_index,
+        agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s, to_place=calls_of, **unset),
+        idle=zeros((limits.replicas, CAUSES), IDLE_TALLY),
+        tally=zeros(1, TALLY),
+        calls=zeros(call.size, CALL_ROW, step=call, session=workload.session[call], **tokens),
+        steps=zeros(steps, STEP_ROW),
+        sessions=zeros(
+            sessions, SESSION_ROW, start_s=arrival, end_s=arrival + workload.session_tail_s
+        ),
+    )
+
+
+def conclude(sim: Simulation, segments: Rows, horizon_s: float, idle_w: float) -> Outcome:
+    """Turn idle seconds into joules and order the segments by replica, then time."""
+    ordered = segments[np.argsort(segments["replica"], kind="stable")]
+    idle = ordered["state"] == IDLE
+    ordered["energy_j"][idle] = idle_w * (ordered["end_s"] - ordered["start_s"])[idle]
+    sim.sessions["idle_j"] = idle_w * sim.sessions["idle_s"]
+    sim.steps["idle_j"] = idle_w * sim.steps["idle_s"]
+    tally = sim.tally[0]
+    return Outcome(
+        calls=sim.calls,
+        steps=sim.steps,
+        sessions=sim.sessions,
+        segments=ordered,
+        horizon_s=horizon_s,
+        null_idle_j=float(idle_w * tally["null_idle_s"]),
+        null_idle_s=float(tally["null_idle_s"]),
+        kv_token_s=float(tally["kv_token_s"]),
+        kv_peak_tokens=int(tally["peak_tokens"]),
+        refused=int(tally["refused"]),
+        engine_steps=int(tally["engine_steps"]),
+    )
 
 
 def replay(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> Outcome:
     """Replay the workload on the fleet.
 
-    Numbers are brought to the types that the kernel is compiled for, once: float costs and watts, int limits.
-    Token counts in the outcome are the workload's own; a call of 0 output tokens is computed as one of 1.
+    Token counts in the outcome are the workload's own; a call of 0 tokens in or out is computed as one of 1.
     A refused call has replica -1 and takes 0 s; it does not use up a round-robin turn.
-    `kv_peak_tokens` is the most that one replica ever had reserved.
     """
     if min(limits.replicas, limits.max_num_seqs, limits.max_num_batched_tokens) < 1:
         raise ValueError(f"a fleet needs replicas, max_num_seqs and max_num_batched_tokens of at least 1: {limits}")
-    return simulate(
-        workload,
-        StepCost(*(float(term) for term in cost)),
-        PowerCurve(*(float(term) for term in power)),
-        FleetLimits(*(int(limit) for limit in limits)),
-    )
+    if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
+        raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
+    # the kernel is compiled for floats here and ints there
+    cost = StepCost(*(float(term) for term in cost))
+    power = PowerCurve(*(float(term) for term in power))
+    sim = prepare(workload, FleetLimits(*(int(limit) for limit in limits)))
+    segments, horizon_s = simulate(sim, cost, power)
+    return conclude(sim, segments, horizon_s, power.idle_w)

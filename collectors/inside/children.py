@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _EVENTS = frozenset(("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"))
 _FLAGS_WITH_ARGUMENT = "WX"
+# what the standard library and the SDKs ask the platform by; they call no model
+_PROBES = frozenset(("uname", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput"))
 
 
 def install() -> None:
@@ -60,7 +62,7 @@ def _word(value: Any) -> str:
 
 def _why_not_followed(program: str, arguments: list[str], environment: Any) -> str | None:
     if not _is_python(program):
-        return "not_python"
+        return None if os.path.basename(program) in _PROBES else "not_python"
     if _ignores_environment(arguments):
         return "flags"
     path = _python_path(os.environ if environment is None else environment)

@@ -77,7 +77,9 @@ def _output_item(answer: Answer, item: dict[str, Any]) -> bool:
     has_output = False
     for piece in items(item.get("content")):
         is_answer = kind == "message" and "text" in piece
-        has_output = answer.add_text(piece.get("text") or piece.get("refusal"), is_answer=is_answer) or has_output
+        has_output = (
+            answer.add_text(piece.get("text") or piece.get("refusal"), is_answer=is_answer) or has_output
+        )
     for piece in items(item.get("summary")):
         has_output = answer.add_text(piece.get("text"), is_answer=False) or has_output
     if kind.endswith("_call") and string(item.get("call_id")):
@@ -96,7 +98,11 @@ def responses_event(answer: Answer, event: dict[str, Any]) -> bool:
     if kind == "response.output_item.added" and isinstance(item, dict):
         call_id, name = string(item.get("call_id")), string(item.get("name"))
         item_kind = string(item.get("type")) or ""
-        return bool(call_id) and item_kind.endswith("_call") and answer.add_call(call_id, call_id, name or item_kind)
+        return (
+            bool(call_id)
+            and item_kind.endswith("_call")
+            and answer.add_call(call_id, call_id, name or item_kind)
+        )
     if kind == "error" or event.get("error"):
         answer.fail(event.get("error") or event)
     response = event.get("response")

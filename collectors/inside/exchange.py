@@ -27,7 +27,11 @@ _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled
 
 
 def observe(
-    transport: str, method: str, url: tuple[str, str, int | None, str], body: bytes | None, retry_count: str | None
+    transport: str,
+    method: str,
+    url: tuple[str, str, int | None, str],
+    body: bytes | None,
+    retry_count: str | None,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -46,7 +50,7 @@ def observe(
         request = json.loads(body) if body else None
     except (ValueError, RecursionError):
         return None
-    if not body or not is_call(api, request):
+    if not body or request is None or not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
     return Exchange(writer, api, transport, url, facts, retry_count)

@@ -24,7 +24,10 @@ def patch(library: ModuleType) -> None:
     """Hook this library's clients, once."""
     sync_tee, async_tee = _tees(library)
     _wrap(library.Client, _sync_send(library.Client._send_single_request, library.__name__, sync_tee))
-    _wrap(library.AsyncClient, _async_send(library.AsyncClient._send_single_request, library.__name__, async_tee))
+    _wrap(
+        library.AsyncClient,
+        _async_send(library.AsyncClient._send_single_request, library.__name__, async_tee),
+    )
 
 
 def _wrap(client: Any, send: Any) -> None:
@@ -43,10 +46,10 @@ def _sync_send(original: Any, transport: str, tee: Any) -> Any:
         try:
             response = original(self, request, *args, **kwargs)
         except BaseException as error:
-            exchange.end(error)
+            _quietly_end(exchange, error)
             raise
         finally:
-            STATE.observed.reset(token)
+            _leave(token)
         _attach(response, exchange, tee)
         return response
 
@@ -63,10 +66,10 @@ def _async_send(original: Any, transport: str, tee: Any) -> Any:
         try:
             response = await original(self, request, *args, **kwargs)
         except BaseException as error:
-            exchange.end(error)
+            _quietly_end(exchange, error)
             raise
         finally:
-            STATE.observed.reset(token)
+            _leave(token)
         _attach(response, exchange, tee)
         return response
 
@@ -98,6 +101,13 @@ def _attach(response: Any, exchange: Exchange, tee: Any) -> None:
         exchange.end()
 
 
+def _leave(token: Any) -> None:
+    try:
+        STATE.observed.reset(token)
+    except ValueError:  # a coroutine that was carried into another context
+        STATE.observed.set(False)
+
+
 def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
     class Tee:
         """What both tees share: the stream behind, and the end when nobody holds the stream any more."""
@@ -107,7 +117,10 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
             self._tracekit_exchange = exchange
 
         def __getattr__(self, name: str) -> Any:
-            return getattr(self.__dict__["_tracekit_stream"], name)
+            stream = self.__dict__.get("_tracekit_stream")
+            if stream is None:
+                raise AttributeError(name)
+            return getattr(stream, name)
 
         def __del__(self) -> None:
             _quietly_end(self.__dict__.get("_tracekit_exchange"), closed_early=True)
@@ -120,6 +133,9 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
                 for data in self._tracekit_stream:
                     chunk(data)
                     yield data
+            except GeneratorExit:
+                _quietly_end(exchange, closed_early=True)
+                raise
             except BaseException as error:
                 _quietly_end(exchange, error)
                 raise
@@ -140,6 +156,9 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
                 async for data in stream:
                     chunk(data)
                     yield data
+            except GeneratorExit:
+                _quietly_end(exchange, closed_early=True)
+                raise
             except BaseException as error:
                 _quietly_end(exchange, error)
                 raise
@@ -158,7 +177,9 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
     return SyncTee, AsyncTee
 
 
-def _quietly_end(exchange: Exchange | None, error: BaseException | None = None, *, closed_early: bool = False) -> None:
+def _quietly_end(
+    exchange: Exchange | None, error: BaseException | None = None, *, closed_early: bool = False
+) -> None:
     try:
         if exchange is not None:
             exchange.end(error, closed_early=closed_early)

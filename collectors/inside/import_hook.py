@@ -84,4 +84,4 @@ def install() -> None:
         module = sys.modules.get(name)
         if module is not None:
             patch(module)
-    sys.meta_path.insert(0, PatchingFinder())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, PatchingFinder())

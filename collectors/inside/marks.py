@@ -9,10 +9,10 @@ from .state import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, TypeVar, overload
     from collections.abc import Callable
     from contextvars import ContextVar, Token
     from types import TracebackType
+    from typing import Any, TypeVar, overload
 
     from typing_extensions import Self
 
@@ -131,9 +131,10 @@ class _Tool:
             return function
         from .functions import recorded
 
-        name = self._name or getattr(function, "__name__", "tool")
+        name = self._name or str(getattr(function, "__name__", "tool"))
         call_id = self._call_id
-        return recorded(function, lambda: Span(name, call_id))
+        wrapped: Function = recorded(function, lambda: Span(name, call_id))
+        return wrapped
 
     def __enter__(self) -> Self:
         if STATE.writer is not None:
@@ -194,7 +195,9 @@ def _restore(variable: ContextVar[str | None], token: Token[str | None] | None) 
 def _status(kind: type[BaseException] | None) -> str:
     if kind is None:
         return "ok"
-    return "cancelled" if kind.__name__ in ("CancelledError", "GeneratorExit", "KeyboardInterrupt") else "error"
+    return (
+        "cancelled" if kind.__name__ in ("CancelledError", "GeneratorExit", "KeyboardInterrupt") else "error"
+    )
 
 
 def _text(value: Any) -> str:

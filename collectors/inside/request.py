@@ -26,7 +26,9 @@ else:
 
     Part = namedtuple("Part", "role value text tool_call_ids tool_result_id")
 
-_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False).encode
+_canonical = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+).encode
 
 
 def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:

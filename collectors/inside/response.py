@@ -29,7 +29,9 @@ class Reading:
     encoding, content_type : the response's headers.
     """
 
-    def __init__(self, api: str, chunks: list[bytes], stamps: list[int], encoding: str, content_type: str) -> None:
+    def __init__(
+        self, api: str, chunks: list[bytes], stamps: list[int], encoding: str, content_type: str
+    ) -> None:
         self.answer = Answer()
         self.output_ns: list[int] = []
         self.is_stream = False
@@ -38,7 +40,9 @@ class Reading:
         decoded = self._decoded(chunks, encoding)
         body = b"".join(decoded)
         start = body[:64].lstrip()[:1]
-        self.is_stream = "event-stream" in content_type or (start not in (b"{", b"[", b"") and "json" not in content_type)
+        self.is_stream = "event-stream" in content_type or (
+            start not in (b"{", b"[", b"") and "json" not in content_type
+        )
         if self.is_stream:
             self._read_stream(body, decoded, stamps)
         else:
@@ -89,7 +93,7 @@ class Reading:
         """The `response` of an attempt's end, as `tracekit.spool` lists it."""
         answer = self.answer
         usage = usage_of(answer.usage)
-        facts = {
+        facts: dict[str, Any] = {
             "response_id": answer.response_id,
             "model": answer.model,
             "finish_reason": answer.finish_reason,
@@ -109,14 +113,16 @@ class Reading:
             "first_token_ns": came[0] if came else None,
             "last_token_ns": came[-1] if came else None,
             "chunk_count": len(came) if self.is_stream else None,
-            "chunk_gap_us": [round((after - before) / 1000) for before, after in zip(came, came[1:])] if came else None,
+            "chunk_gap_us": [round((after - before) / 1000) for before, after in zip(came, came[1:])]
+            if came
+            else None,
         }
 
 
 def http_error_type(status: int, reading: Reading | None) -> str:
     """What to call a refused request: the server's own name for the error, else the status."""
     named = reading.answer.error_type if reading is not None else None
-    return named if named and named != "server_error" else "http_{}".format(status)
+    return named if named and named != "server_error" else f"http_{status}"
 
 
 __all__ = ["Reading", "error_name", "http_error_type"]

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class Writer:
     """Appends records to ``<directory>/<pid>-<start_ns>.jsonl``; a forked child opens its own file.
 
-    Records that could not be written are counted; a note says how many as soon as writing works again.
+    Its first record is `process`, unless it is no part of the agent. Records that could not be written are counted; a note says how many as soon as writing works again.
     """
 
-    def __init__(self, directory: str, clock: Clock, version: str = "") -> None:
+    def __init__(self, directory: str, clock: Clock, version: str = "", *, is_agent: bool = True) -> None:
         self.clock = clock
+        self._is_agent = is_agent
         self._directory = directory
         self._version = version
         self._reset()
@@ -73,7 +74,13 @@ class Writer:
 
     def _tell_lost(self) -> None:
         lost, self._lost = self._lost, 0
-        note = {"t": "note", "ns": self.clock.now_ns(), "pid": self._pid, "what": "records_lost", "detail": str(lost)}
+        note = {
+            "t": "note",
+            "ns": self.clock.now_ns(),
+            "pid": self._pid,
+            "what": "records_lost",
+            "detail": str(lost),
+        }
         if not self._put(encode(note)):
             self._lost += lost - 1
 
@@ -104,11 +111,12 @@ class Writer:
                 return
             start_ns = self.clock.now_ns()
             pid = os.getpid()
-            self._path = "{}/{}-{}.jsonl".format(self._directory, pid, start_ns)
-            self._prefix = "{}-{:x}-".format(pid, start_ns)
+            self._path = f"{self._directory}/{pid}-{start_ns}.jsonl"
+            self._prefix = f"{pid}-{start_ns:x}-"
             self._open()
             self._pid = pid
-            self._put(encode(self._process(start_ns)))
+            if self._is_agent:
+                self._put(encode(self._process(start_ns)))
 
     def _is_ours(self) -> bool:
         try:
@@ -118,7 +126,13 @@ class Writer:
         return (status.st_dev, status.st_ino) == self._identity
 
     def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        flags = (
+            os.O_WRONLY
+            | os.O_APPEND
+            | os.O_CREAT
+            | getattr(os, "O_CLOEXEC", 0)
+            | getattr(os, "O_NOFOLLOW", 0)
+        )
         self._file = os.open(self._path, flags, 0o600)
         status = os.fstat(self._file)
         self._identity = (status.st_dev, status.st_ino)
@@ -166,5 +180,5 @@ def _flat(record: dict[str, Any]) -> bytes | None:
             text = str(value)
         else:
             return None
-        pairs.append('"{}":{}'.format(key, text))
+        pairs.append(f'"{key}":{text}')
     return ("{" + ",".join(pairs) + "}\n").encode("ascii")

@@ -35,4 +35,4 @@ class StandInFinder:
 
 def install() -> None:
     """Offer the stand-in."""
-    sys.meta_path.append(StandInFinder())  # type: ignore[arg-type]
+    sys.meta_path.append(StandInFinder())

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
     from .identity import Hashing
     from .spool import Writer
 
@@ -45,7 +46,7 @@ class State:
 
     def failed(self, where: str, error: BaseException) -> None:
         """Note that the recorder itself failed at `where`; the agent goes on."""
-        self.note("hook_error", "{}: {}".format(where, type(error).__name__))
+        self.note("hook_error", f"{where}: {type(error).__name__}")
 
 
 def _shared() -> State:

@@ -26,7 +26,7 @@ def connect(session: Session, links: Mapping[Call, Link]) -> None:
     steps = [step for step in session.steps if not (isinstance(step, ToolSpan) and step.contains_calls)]
     answers: dict[tuple[Call, str], ToolSpan] = {}
     for span in session.tools:
-        if span.call is not None and span.tool_call_id is not None and not span.contains_calls:
+        if span.call is not None and span.tool_call_id is not None:
             answers[span.call, span.tool_call_id] = span
     ended = _Ended(steps)
     for step in steps:
@@ -45,6 +45,8 @@ def _evidence(
         return None
     if link.source is EdgeSource.TOOL_ID:
         spans = [answers[link.parent, key] for key in link.tool_call_ids if (link.parent, key) in answers]
+        if any(span.contains_calls for span in spans):
+            return None  # the steps inside the frame end last, and timing finds them
         return (list(spans) or [link.parent], EdgeSource.TOOL_ID)
     between = _tools_between(link.parent, step, session)
     return (list(between) or [link.parent], link.source)

@@ -1,6 +1,7 @@
 """The embedded engine: llama.cpp's own server, running in this process on one thread.
 
-One thread because llama.cpp's threads wait for each other by spinning: on shared cores two are slower than one.
+One thread because llama.cpp's threads wait for each other by spinning: on shared cores two are slower than
+one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ REQUEST_TIMEOUT_S: Final = 120.0
 INTERNAL_ERROR: Final = int(http.HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-class EngineFailed(Exception):
+class EngineError(Exception):
     """The engine refused or broke off a request; `status` is its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -51,7 +52,7 @@ class Capacity:
 class Engine:
     """llama.cpp serving one weights file: continuous batching, and a prefix cache per slot."""
 
-    def __init__(self, weights: Path, capacity: Capacity = Capacity()) -> None:  # noqa: B008
+    def __init__(self, weights: Path, capacity: Capacity = Capacity()) -> None:
         xllamacpp = optional("xllamacpp")
         self._server = xllamacpp.Server(_parameters(xllamacpp, weights, capacity))
         self._host = urlsplit(str(self._server.listening_address)).netloc
@@ -89,10 +90,10 @@ class Engine:
             )
             answer = connection.getresponse()
             if answer.status != http.HTTPStatus.OK:
-                raise EngineFailed.answering(answer.status, answer.read())
+                raise EngineError.answering(answer.status, answer.read())
             yield answer
         except (OSError, http.client.HTTPException) as broken:
-            raise EngineFailed(INTERNAL_ERROR, f"its connection broke: {broken!r}") from broken
+            raise EngineError(INTERNAL_ERROR, f"its connection broke: {broken!r}") from broken
         finally:
             connection.close()
 
@@ -121,7 +122,7 @@ def _parameters(xllamacpp: Any, weights: Path, capacity: Capacity) -> Any:
 def _event(text: bytes) -> Json:
     event: Json = json.loads(text)
     if "error" in event:
-        raise EngineFailed(INTERNAL_ERROR, str(event["error"].get("message", "")))
+        raise EngineError(INTERNAL_ERROR, str(event["error"].get("message", "")))
     return event
 
 

@@ -9,21 +9,21 @@ from typing import Self
 from tracekit.errors import TracekitError
 
 
-class DemoExtraMissing(TracekitError):
+class DemoExtraError(TracekitError):
     @classmethod
     def lacking(cls, package: str) -> Self:
         return cls(
             f"The demo runs a small language model on this machine and needs the package '{package}', which is not "
-            "installed. Type `pip install 'tracekit-replay[demo]'` (about 35 MB, no weights are downloaded) and "
-            "run the demo again."
+            "installed. Type `pip install 'tracekit-replay[demo]'` (about 35 MB, no weights are downloaded) "
+            "and run the demo again."
         )
 
 
 def optional(package: str) -> ModuleType:
-    """The imported package; `DemoExtraMissing` says what to install if it is absent."""
+    """The imported package; `DemoExtraError` says what to install if it is absent."""
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as absent:
         if absent.name != package:
             raise
-        raise DemoExtraMissing.lacking(package) from None
+        raise DemoExtraError.lacking(package) from None

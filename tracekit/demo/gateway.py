@@ -1,8 +1,9 @@
 """An OpenAI-compatible endpoint on the loopback interface, in front of the engine.
 
-llama.cpp does not make a model call tools. So the gateway takes the next turn from the script, has the engine emit
-exactly that text, and passes it on as OpenAI's content and `tool_calls` while it is being emitted. Every token is
-prefilled, batched, cached, decoded and timed by the engine; usage and timings are the engine's own.
+llama.cpp does not make a model call tools. So the gateway takes the next turn from the script, has the
+engine emit exactly that text, and passes it on as OpenAI's content and `tool_calls` while it is being
+emitted. Every token is prefilled, batched, cached, decoded and timed by the engine; usage and timings are
+the engine's own.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from tracekit.demo import wire
-from tracekit.demo.engine import Engine, EngineFailed
-from tracekit.demo.request import BadRequest, ChatRequest
+from tracekit.demo.engine import Engine, EngineError
+from tracekit.demo.request import BadRequestError, ChatRequest
 from tracekit.demo.script import next_turn
 from tracekit.demo.turn import spelling
 
@@ -52,7 +53,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 120.0  # seconds without a byte from a kept-alive client
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         match urlsplit(self.path).path:
             case "/v1/models":
                 self._send_json(wire.models())
@@ -63,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._refuse(HTTPStatus.NOT_FOUND, f"There is no {self.path} here.")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if urlsplit(self.path).path == CHAT:
             self._guarded(lambda: self._chat(ChatRequest.parsed(body)))
@@ -76,9 +77,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _guarded(self, answer: Callable[[], None]) -> None:
         try:
             answer()
-        except BadRequest as bad:
+        except BadRequestError as bad:
             self._refuse(HTTPStatus.BAD_REQUEST, str(bad))
-        except EngineFailed as failed:
+        except EngineError as failed:
             self._refuse(failed.status, f"The engine failed: {failed}")
 
     def _chat(self, request: ChatRequest) -> None:
@@ -116,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for chunk in chunks:
                 self._send_event(chunk)
-        except EngineFailed as failed:
+        except EngineError as failed:
             self._send_event(wire.error(f"The engine failed: {failed}", failed.status))
         self._send_chunk(b"data: [DONE]\n\n")
         self._send_chunk(b"")

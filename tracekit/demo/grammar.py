@@ -1,8 +1,8 @@
 """A GBNF grammar that allows exactly one text, token by token.
 
-A grammar of one string literal would let random weights spell the text in any tokens, mostly short ones. Naming the
-tokens keeps the counts of an ordinary tokenization, and lets the engine's prefix cache recognise its own output
-in the next prompt.
+A grammar of one string literal would let random weights spell the text in any tokens, mostly short ones.
+Naming the tokens keeps the counts of an ordinary tokenization, and lets the engine's prefix cache recognise
+its own output in the next prompt.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def _escaped(character: str) -> str:
 def exactly(tokens: Iterable[Token]) -> str:
     """A grammar whose only sentence is these tokens' text.
 
-    llama.cpp matches a token by id only if it holds whole characters, so the tokens that share the bytes of one
-    character are written as a string literal.
+    llama.cpp matches a token by id only if it holds whole characters, so the tokens that share the bytes of
+    one character are written as a string literal.
     """
     return "root ::= " + (" ".join(_terms(tokens)) or '""')
 

@@ -13,7 +13,7 @@ from tracekit.demo.script import text_of
 Json = dict[str, Any]
 
 
-class BadRequest(Exception):
+class BadRequestError(Exception):
     """The client's request cannot be answered as it is."""
 
 
@@ -29,13 +29,13 @@ class ChatRequest:
 
     @classmethod
     def parsed(cls, body: bytes) -> ChatRequest:
-        """The request in a body; `BadRequest` if it is not one."""
+        """The request in a body; `BadRequestError` if it is not one."""
         try:
             request = json.loads(body)
         except ValueError as malformed:
-            raise BadRequest(f"The body is not JSON: {malformed}.") from None
+            raise BadRequestError(f"The body is not JSON: {malformed}.") from None
         if not isinstance(request, dict):
-            raise BadRequest("The body has to be a JSON object.")
+            raise BadRequestError("The body has to be a JSON object.")
         limit = request.get("max_completion_tokens") or request.get("max_tokens")
         return cls(
             messages=_objects(request, "messages", at_least=1),
@@ -64,9 +64,9 @@ class ChatRequest:
 def _objects(request: Json, name: str, at_least: int = 0) -> list[Json]:
     found = request.get(name) or []
     if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise BadRequest(f"'{name}' has to be a list of objects.")
+        raise BadRequestError(f"'{name}' has to be a list of objects.")
     if len(found) < at_least:
-        raise BadRequest(f"'{name}' is missing or empty.")
+        raise BadRequestError(f"'{name}' is missing or empty.")
     return found
 
 

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 
 from tracekit.demo.engine import Engine
-from tracekit.demo.extra import DemoExtraMissing
+from tracekit.demo.extra import DemoExtraError
 from tracekit.demo.gateway import Gateway
 from tracekit.demo.labels import LABELS, MODEL_ID
 from tracekit.demo.training import ensured_weights
@@ -57,7 +57,7 @@ def main() -> int:
     try:
         weights = ensured_weights(options.weights)
         serve(weights, options.port, until_stdin_closes=options.until_stdin_closes)
-    except DemoExtraMissing as missing:
+    except DemoExtraError as missing:
         print(missing, file=sys.stderr)
         return missing.exit_code
     return 0

@@ -19,7 +19,7 @@ END_TIMEOUT_S: Final = 5.0
 STDERR_TAIL_BYTES: Final = 2000
 
 
-class DemoServerFailed(TracekitError):
+class DemoServerError(TracekitError):
     @classmethod
     def saying(cls, what: str, tail: str) -> Self:
         said = f"Its last words were:\n{tail}" if tail else "It wrote nothing to standard error."
@@ -55,11 +55,11 @@ def _started(weights: Path | None, stderr: IO[bytes]) -> subprocess.Popen[bytes]
 def _base_url(server: subprocess.Popen[bytes], stderr: IO[bytes], timeout_s: float) -> str:
     assert server.stdout is not None
     if not select.select([server.stdout], [], [], timeout_s)[0]:
-        raise DemoServerFailed.saying(f"was not ready within {timeout_s:g} s", _tail(stderr))
+        raise DemoServerError.saying(f"was not ready within {timeout_s:g} s", _tail(stderr))
     line = server.stdout.readline()
     if not line:
         code = server.wait(END_TIMEOUT_S)
-        raise DemoServerFailed.saying(f"ended with code {code} before it was ready", _tail(stderr))
+        raise DemoServerError.saying(f"ended with code {code} before it was ready", _tail(stderr))
     return str(json.loads(line)["base_url"])
 
 

@@ -1,0 +1,305 @@
+"""The supervisor: starts the agent with the recorder in it, stays beside it, and ends with its exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import platform
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tracekit.collectors.hash_key import hash_key_file
+from tracekit.errors import LaunchFailed, OutputRefused
+
+INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
+STRAGGLER_SECONDS = 1.0
+_DOUBLE_PRESS_SECONDS = 1.0
+_PR_SET_CHILD_SUBREAPER = 36
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs inherit that
+_POLL_SECONDS = 0.2
+
+
+def record(
+    command: Sequence[str],
+    spool_directory: Path,
+    *,
+    version: str = "",
+    hash_key: Path | None = None,
+    sample_power: bool = True,
+    power_interval_s: float = 0.05,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Run a command with the recorder in it and in its Python children.
+
+    Parameters
+    ----------
+    command : the program and its arguments.
+    spool_directory : where the records go; made if missing.
+    version : tracekit's, for the records.
+    hash_key : file with the key of the hashes; default: the user's own.
+    environment : the agent's environment before the recorder's additions; default: this process's.
+
+    Returns
+    -------
+    the command's exit code; 128 + n if signal n ended it.
+
+    Raises
+    ------
+    LaunchFailed : the command does not exist or cannot be executed.
+    OutputRefused : the spool directory cannot be written.
+    """
+    _check(command)
+    directory = spool_directory.absolute()
+    wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
+    run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
+    _write_run(directory, run)
+    surroundings = _environment(dict(os.environ if environment is None else environment), directory, run)
+    _become_subreaper()
+    signals = _Signals()
+    sampler = (
+        _start_sampler(directory, run["clock"], power_interval_s, signals.outside) if sample_power else None
+    )
+    try:
+        child = _spawn(command, surroundings, signals.outside)
+        code = _Watch(child, signals, directory).code()
+    finally:
+        if sampler is not None:
+            _stop(sampler)
+        signals.restore()
+    run["exit_code"] = code
+    run["end_ns"] = wall_ns - monotonic_ns + time.monotonic_ns()
+    with contextlib.suppress(OutputRefused):
+        _write_run(directory, run)
+    return code
+
+
+def _check(command: Sequence[str]) -> None:
+    program = command[0]
+    if shutil.which(program) is not None:
+        return
+    if os.sep in program and os.path.exists(program):
+        raise LaunchFailed.not_executable(
+            program, "a directory" if os.path.isdir(program) else "permission denied"
+        )
+    raise LaunchFailed.not_found(program)
+
+
+def _run(
+    command: Sequence[str], directory: Path, version: str, clock: str, hash_key: Path | None
+) -> dict[str, Any]:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputRefused.not_writable(directory, error.strerror or str(error)) from error
+    try:
+        key_file = hash_key_file(hash_key)
+    except OSError as error:
+        if hash_key is not None:
+            raise OutputRefused.not_writable(hash_key, error.strerror or str(error)) from error
+        key_file = hash_key_file(
+            directory / "hash-key"
+        )  # no home to write to: a key for this recording alone
+    wall_ns, monotonic_ns = (int(part) for part in clock.split(":"))
+    return {
+        "command": list(command),
+        "argv": sys.argv,
+        "cwd": os.getcwd(),
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "start_ns": wall_ns,
+        "start_monotonic_ns": monotonic_ns,
+        "clock": clock,
+        "clock_offset_ns": wall_ns - monotonic_ns,
+        "tracekit": version,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "hash_key_file": str(key_file.absolute()),
+    }
+
+
+def _write_run(directory: Path, run: Mapping[str, Any]) -> None:
+    file = directory / "run.json"
+    draft = directory / "run.json.part"
+    try:
+        draft.write_text(json.dumps(run, indent=1) + "\n")
+        draft.chmod(0o600)
+        draft.replace(file)
+    except OSError as error:
+        raise OutputRefused.not_writable(directory, error.strerror or str(error)) from error
+
+
+def _environment(environment: dict[str, str], directory: Path, run: Mapping[str, Any]) -> dict[str, str]:
+    ours = str(INJECTED_DIRECTORY)
+    theirs = [
+        entry for entry in environment.get("PYTHONPATH", "").split(os.pathsep) if entry and entry != ours
+    ]
+    environment["PYTHONPATH"] = os.pathsep.join([ours, *theirs])
+    environment["TRACEKIT_SPOOL"] = str(directory)
+    environment["TRACEKIT_CLOCK"] = run["clock"]
+    environment["TRACEKIT_HASH_KEY"] = run["hash_key_file"]
+    environment["TRACEKIT_VERSION"] = run["tracekit"]
+    return environment
+
+
+def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) -> int:
+    try:
+        return os.posix_spawnp(command[0], list(command), environment, setsigmask=mask, setsigdef=_RESTORED)
+    except FileNotFoundError as error:
+        raise LaunchFailed.not_found(command[0]) from error
+    except OSError as error:
+        raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
+
+
+def _start_sampler(directory: Path, clock: str, interval_s: float, mask: set[Any]) -> int | None:
+    """The sampler's process id, in a process group of its own so that Ctrl-C passes it by."""
+    package = Path(__file__).parent.parent
+    environment = dict(os.environ)
+    theirs = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
+    environment.pop("TRACEKIT_SPOOL", None)  # the sampler is no part of the agent
+    environment["TRACEKIT_CLOCK"] = clock
+    module = "tracekit.collectors.power_sampler"
+    arguments = [sys.executable, "-m", module, "--spool", str(directory), "--interval", str(interval_s)]
+    silence = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+    ]
+    try:
+        return os.posix_spawn(
+            sys.executable, arguments, environment, file_actions=silence, setpgroup=0, setsigmask=mask
+        )
+    except OSError as error:
+        _note(directory, "power_unavailable", type(error).__name__)
+        return None
+
+
+def _stop(process: int) -> None:
+    """End a child of ours: politely, then not."""
+    for number, patience_s in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
+        try:
+            os.kill(process, number)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + patience_s
+        while time.monotonic() < end:
+            try:
+                if os.waitpid(process, os.WNOHANG)[0] == process:
+                    return
+            except ChildProcessError:
+                return
+            time.sleep(0.005)
+
+
+class _Signals:
+    """Signals for the agent that arrive here, taken one by one with their origin.
+
+    They are blocked and waited for: only so can one that the terminal sent to the whole process group (the
+    agent has it already) be told from one that somebody sent to the supervisor alone.
+    """
+
+    def __init__(self) -> None:
+        self._taken = {number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN}
+        self.outside: set[Any] = signal.pthread_sigmask(signal.SIG_BLOCK, self._taken | {signal.SIGCHLD})
+
+    def next(self) -> tuple[int, bool] | None:
+        """The next signal and whether it was meant for us alone; None for a child's news or after a while."""
+        wait = getattr(signal, "sigtimedwait", None)
+        if wait is None:  # macOS: it cannot be told, so a terminal's signal may reach the agent twice
+            time.sleep(0.02)
+            pending = signal.sigpending() & self._taken
+            return (signal.sigwait(pending), True) if pending else None
+        news = wait(self._taken | {signal.SIGCHLD}, _POLL_SECONDS)
+        if news is None or news.si_signo == signal.SIGCHLD:
+            return None
+        return news.si_signo, news.si_code <= 0
+
+    def restore(self) -> None:
+        """Back to how they were."""
+        with contextlib.suppress(ValueError, OSError):
+            while getattr(signal, "sigtimedwait", None) and signal.sigtimedwait([signal.SIGCHLD], 0):
+                pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.outside)
+
+
+class _Watch:
+    """The agent's process while it runs, and the orphans it leaves."""
+
+    def __init__(self, child: int, signals: _Signals, directory: Path) -> None:
+        self._child = child
+        self._signals = signals
+        self._directory = directory
+        self._presses: list[float] = []
+        self._status: int | None = None
+
+    def code(self) -> int:
+        """Wait for the agent and briefly for its orphans; the agent's exit code."""
+        while not self._is_over():
+            news = self._signals.next()
+            if news is not None:
+                self._pass_on(*news)
+        self._wait_for_orphans()
+        code = os.waitstatus_to_exitcode(self._status or 0)
+        return 128 - code if code < 0 else code
+
+    def _is_over(self) -> bool:
+        pid, status = os.waitpid(self._child, os.WNOHANG)
+        if pid == self._child:
+            self._status = status
+        return self._status is not None
+
+    def _pass_on(self, number: int, is_ours_alone: bool) -> None:
+        if is_ours_alone:
+            self._send(number)
+        elif number == signal.SIGINT:
+            now = time.monotonic()
+            self._presses = [press for press in self._presses if now - press < _DOUBLE_PRESS_SECONDS] + [now]
+            if len(self._presses) > 1:
+                self._send(signal.SIGTERM if len(self._presses) == 2 else signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child, number)
+
+    def _wait_for_orphans(self) -> None:
+        """Give processes that outlive the agent a moment to finish their records, and say who did not."""
+        end = time.monotonic() + STRAGGLER_SECONDS
+        while (orphans := _children()) and time.monotonic() < end:
+            for orphan in orphans:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(orphan, os.WNOHANG)
+            time.sleep(0.01)
+        for _ in _children():
+            _note(self._directory, "process_left_running", "")
+
+
+def _children() -> list[int]:
+    """Children of this process that run Python or anything else, the sampler and zombies not counted."""
+    if not sys.platform.startswith("linux"):
+        return []
+    try:
+        pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    except OSError:
+        return []
+    return [int(pid) for pid in pids if os.getpgid(int(pid)) == os.getpgrp()]
+
+
+def _become_subreaper() -> None:
+    """Let orphans of the agent become our children, so that we know when they are done."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _note(directory: Path, what: str, detail: str) -> None:
+    note = {"t": "note", "ns": time.time_ns(), "pid": os.getpid(), "what": what, "detail": detail}
+    with contextlib.suppress(OSError), (directory / "supervisor.jsonl").open("a") as stream:
+        stream.write(json.dumps(note) + "\n")

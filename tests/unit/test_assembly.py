@@ -1,0 +1,197 @@
+"""Attempts become calls, calls sessions and edges, gaps tool spans; each with its evidence."""
+
+from tests.unit.spool_story import Story
+
+ASK = [("system", "You are an agent."), ("user", "Who?")]
+
+
+def by_start(rows):
+    return sorted(rows, key=lambda row: row["start_ns"])
+
+
+def test_a_tool_call_id_makes_a_window_an_edge_and_a_session():
+    story = Story()
+    story.call(0, 10, ASK, tools=[("a", "search"), ("b", "python")])
+    follow_up = [*ASK, ("assistant", "", ("a", "b")), ("tool", "found", "a"), ("tool", "42", "b")]
+    story.call(60, 80, follow_up, answer="She.")
+    first, second = by_start(story.rows("llm_call"))
+    search, python = sorted(story.rows("tool_span"), key=lambda row: row["tool_call_id"])
+    assert [(row["start_ns"], row["end_ns"], row["name"]) for row in (search, python)] == [
+        (10_000_000, 60_000_000, "search"),
+        (10_000_000, 60_000_000, "python"),
+    ]
+    assert search["parents"] == python["parents"] == [first["row_id"]]
+    assert search["tool_source"] == "tool_id"
+    assert second["parents"] == [search["row_id"], python["row_id"]]
+    assert second["edge_source"] == "tool_id"
+    assert len(story.rows("session")) == 1
+    assert (first["parents"], first["edge_source"]) == ([], None)
+
+
+def test_only_the_latest_results_are_parents():
+    story = Story()
+    story.call(0, 10, ASK, tools=[("a", "search")])
+    two = [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")]
+    story.call(20, 30, two, tools=[("b", "search")])
+    story.call(40, 50, [*two, ("assistant", "", ("b",)), ("tool", "y", "b")], answer="done")
+    spans = story.rows("tool_span")
+    assert sorted((row["start_ns"] // 1_000_000, row["tool_call_id"]) for row in spans) == [(10, "a"), (30, "b")]
+    third = by_start(story.rows("llm_call"))[2]
+    assert third["parents"] == [row["row_id"] for row in spans if row["tool_call_id"] == "b"]
+
+
+def test_ids_that_repeat_across_conversations_stay_apart():
+    story = Story()
+    other = [("system", "You are an agent."), ("user", "What?")]
+    for thread, question, shift in ((1, ASK, 0), (2, other, 1)):
+        story.call(shift, 10 + shift, question, tools=[("call_0", "search")], thread=thread)
+        more = [*question, ("assistant", "", ("call_0",)), ("tool", "x", "call_0")]
+        story.call(30 + shift, 40 + shift, more, thread=thread)
+    calls = story.rows("llm_call")
+    assert len(story.rows("session")) == 2
+    for session in {row["session_id"] for row in calls}:
+        ours = by_start([row for row in calls if row["session_id"] == session])
+        assert len(ours) == 2
+        (span,) = [row for row in story.rows("tool_span") if row["session_id"] == session]
+        assert span["call_id"] == ours[0]["row_id"]
+
+
+def test_a_marked_tool_replaces_the_window():
+    story = Story()
+    story.call(0, 10, ASK, tools=[("a", "search")])
+    story.tool(15, 45, "search")
+    story.call(50, 60, [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")])
+    (span,) = story.rows("tool_span")
+    assert (span["start_ns"], span["end_ns"]) == (15_000_000, 45_000_000)
+    assert (span["tool_source"], span["confidence"], span["tool_call_id"]) == ("framework", 1.0, "a")
+
+
+def test_results_in_plain_text_are_found_by_the_prefix_chain():
+    story = Story()
+    story.call(0, 10, ASK, answer="Thought: search")
+    story.tool(12, 40, "search")
+    story.call(42, 50, [*ASK, ("assistant", "Thought: search"), ("user", "Observation: x")], answer="She.")
+    second = by_start(story.rows("llm_call"))[1]
+    (span,) = story.rows("tool_span")
+    assert second["edge_source"] == "prefix_chain"
+    assert second["parents"] == [span["row_id"]]
+
+
+def test_a_response_id_continues_its_session():
+    story = Story()
+    story.call(0, 10, ASK, response={"response_id": "resp_1"})
+    story.call(20, 30, [("user", "And then?")], request={"previous_response_id": "resp_1"}, thread=9)
+    first, second = by_start(story.rows("llm_call"))
+    assert second["parents"] == [first["row_id"]]
+    assert second["edge_source"] == "response_id"
+    assert len(story.rows("session")) == 1
+
+
+def test_retries_are_attempts_of_one_call():
+    story = Story()
+    story.call(0, 5, ASK, status=429, retry=0, body="same")
+    story.call(1005, 1040, ASK, answer="She.", retry=1, body="same")
+    (call,) = story.rows("llm_call")
+    attempts = by_start(story.rows("http_attempt"))
+    assert (call["start_ns"], call["end_ns"], call["attempt_count"], call["status"]) == (0, 1_040_000_000, 2, "ok")
+    assert [(row["attempt_index"], row["http_status"], row["status"]) for row in attempts] == [
+        (0, 429, "error"),
+        (1, 200, "ok"),
+    ]
+
+
+def test_the_same_question_twice_is_two_calls():
+    story = Story()
+    story.call(0, 5, ASK, body="same", answer="x")
+    story.call(10, 15, ASK, body="same", answer="x")
+    assert len(story.rows("llm_call")) == 2
+
+
+def test_an_unfinished_call_is_interrupted_and_counted():
+    story = Story()
+    story.call(0, 10, ASK, answer="x")
+    story.call(20, None, [*ASK, ("assistant", "x"), ("user", "go on")])
+    story.tool(11, None, "search")
+    merged = story.merged()
+    calls = by_start(story.rows("llm_call"))
+    assert (calls[1]["status"], calls[1]["end_ns"]) == ("interrupted", None)
+    assert story.rows("session")[0]["status"] == "interrupted"
+    assert merged.provenance.not_seen.interrupted_calls == 1
+    assert merged.provenance.not_seen.interrupted_tools == 1
+
+
+def test_overlapping_calls_are_siblings_joined_by_timing():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(0, 10, ASK, session="s")
+    story.call(12, 30, ASK, session="s", thread=2)
+    story.call(13, 25, ASK, session="s", thread=3)
+    story.call(35, 40, ASK, session="s")
+    story.add("session_end", 50, id="s", status="ok", score=0.5)
+    plan, left, right, join = by_start(story.rows("llm_call"))
+    assert left["parents"] == right["parents"] == [plan["row_id"]]
+    assert sorted(join["parents"]) == [left["row_id"], right["row_id"]]
+    assert join["edge_source"] == "timing"
+    (session,) = story.rows("session")
+    assert (session["start_ns"], session["end_ns"], session["score"]) == (0, 50_000_000, 0.5)
+
+
+def test_a_new_conversation_of_the_same_agent_is_a_new_session():
+    story = Story()
+    story.call(0, 10, ASK, answer="She.")
+    story.call(20, 30, [("system", "You are an agent."), ("user", "What?")], answer="That.")
+    story.call(40, 50, [("system", "You write titles."), ("user", "That.")], answer="Title")
+    sessions = {row["row_id"]: row["session_source"] for row in story.rows("session")}
+    calls = by_start(story.rows("llm_call"))
+    assert [sessions[row["session_id"]] for row in calls] == ["task", "lineage", "lineage"]
+
+
+def test_a_call_inside_a_tool_makes_the_tool_a_frame():
+    story = Story()
+    story.call(0, 10, ASK, tools=[("a", "delegate")])
+    key = story.tool(12, 50, "delegate")
+    story.call(20, 40, [("system", "Helper."), ("user", "sub")], tool=key, answer="part")
+    story.call(55, 60, [*ASK, ("assistant", "", ("a",)), ("tool", "part", "a")])
+    (span,) = story.rows("tool_span")
+    asked, inner, last = by_start(story.rows("llm_call"))
+    assert span["frame"] is True
+    assert inner["session_id"] == asked["session_id"]
+    assert inner["parents"] == [asked["row_id"]]
+    assert inner["row_id"] in last["parents"]
+
+
+def test_token_classes_sum_to_the_prompt():
+    story = Story()
+    story.call(0, 10, ASK, answer="I look.")
+    prompt = [
+        ("system", "S" * 7),
+        ("user", "example question"),
+        ("assistant", "example answer"),
+        ("user", "Who?"),
+        ("assistant", "I look."),
+        ("tool", "found", "z"),
+    ]
+    story.call(20, 30, prompt)
+    row = by_start(story.rows("llm_call"))[1]
+    sizes = {name: row[f"{name}_bytes"] for name in ("instruction", "few_shot", "user", "llm_history", "tool_history")}
+    assert sizes == {
+        "instruction": 7,
+        "few_shot": len("example question") + len("example answer"),
+        "user": 4,
+        "llm_history": 7,
+        "tool_history": 5,
+    }
+    assert sum(sizes.values()) == row["prompt_bytes"]
+
+
+def test_power_and_notes():
+    story = Story()
+    story.call(0, 10, ASK)
+    story.add("power", 1, gpu_index=0, gpu_name="H100", power_w=110.5, power_source="instant", reason=None)
+    story.add("note", 2, what="process_not_followed", detail="node")
+    story.add("note", 3, what="power_unavailable", detail="NVML_ERROR_LIBRARY_NOT_FOUND")
+    (sample,) = story.rows("power_sample")
+    assert (sample["power_w"], sample["gpu_name"], sample["energy_counter_j"]) == (110.5, "H100", None)
+    seen = story.merged().provenance.not_seen
+    assert seen.processes_not_followed == {"node": 1}
+    assert seen.power == "NVML_ERROR_LIBRARY_NOT_FOUND"

@@ -1,0 +1,99 @@
+"""The `tracekit` command: a registry of commands and the one place where errors become exit codes.
+
+`--help` reads the registry and imports no command; a command imports what it needs inside its body.
+Exit codes: 0 ok; 1 a finding or a broken budget; 2 usage or input; 125 recording failed before it began;
+`record` otherwise ends with its child's code; 130 on Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from typing import NamedTuple
+
+import click
+
+from tracekit.errors import TracekitError
+
+
+class Row(NamedTuple):
+    """One command: where it is, and its line in the help."""
+
+    module: str
+    help: str
+
+
+REGISTRY: dict[str, Row] = {
+    "record": Row("tracekit.commands.record", "Run a command and record its LLM calls, tools and GPU power."),
+    "analyze": Row("tracekit.commands.analyze", "Show where a trace's time, tokens, joules and dollars go."),
+    "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
+    "info": Row("tracekit.commands.info", "Show what a trace holds and what it did not see."),
+    "recover": Row("tracekit.commands.recover", "Turn a recording that was cut off into a trace."),
+    "demo": Row("tracekit.commands.demo", "Record a real agent on a real engine here, and replay it on three GPUs."),
+    "doctor": Row("tracekit.commands.doctor", "Check what can be recorded on this machine."),
+}
+
+
+class Commands(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(REGISTRY)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = REGISTRY.get(cmd_name)
+        if row is None:
+            return None
+        command: click.Command = importlib.import_module(row.module).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in REGISTRY and not name.startswith("-"):
+            near = difflib.get_close_matches(name, REGISTRY, 1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Commands are: {', '.join(REGISTRY)}."
+            ctx.fail(f"There is no command '{name}'. {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, row.help) for name, row in REGISTRY.items()])
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `tracekit demo`, or `tracekit record -- python my_agent.py`.",
+)
+@click.version_option(package_name="tracekit-replay", prog_name="tracekit")
+@click.option("--debug", is_flag=True, help="Show a traceback where an error has one.")
+@click.pass_context
+def tracekit(ctx: click.Context, debug: bool) -> None:
+    """Record an LLM agent, replay it on a GPU fleet, see where time, joules and dollars go."""
+    ctx.obj = {"debug": debug}
+
+
+def main() -> None:
+    """Runs the command line and ends the process with the documented exit code."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        code = tracekit.main(prog_name="tracekit", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except TracekitError as error:
+        if debug:
+            raise
+        click.echo(f"tracekit: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,110 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tracekit.errors import TracekitError
+
+if TYPE_CHECKING:
+    from tracekit.analyzers.scenario import Fleet
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+ASSUMED_MODEL = "Llama-3.1-8B"
+ASSUMED_GPU = "H100-SXM-80GB"
+
+TRACE = click.argument("trace", type=click.Path(path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
+
+
+@dataclass(frozen=True)
+class FleetChoice:
+    """What the user said about the fleet; None where nothing was said."""
+
+    file: Path | None
+    gpus: tuple[str, ...]
+    model: str | None
+    assume_model: str
+    tp: int | None
+    replicas: int | None
+    router: str | None
+    max_num_seqs: int | None
+    max_num_batched_tokens: int | None
+
+    def fleets(self, recorded_models: list[str]) -> list[Fleet]:
+        """One fleet per GPU asked for; what was not said is taken from the trace, else assumed and named so.
+
+        Raises
+        ------
+        UnknownName, ScenarioInvalid, TracekitError : unknown names, bad file, file and flags together.
+        """
+        from tracekit.analyzers.scenario import DEFAULT_ROUTER, Fleet
+
+        if self.file is not None:
+            if self.gpus or self.model or self.tp or self.replicas or self.router:
+                raise TracekitError("--fleet and --gpu, --model, --tp, --replicas or --router exclude each other.")
+            return [Fleet.from_toml(self.file).named()]
+        assumed = []
+        model = self.model or _recorded_model(recorded_models)
+        if model is None:
+            model = self.assume_model
+            assumed.append(f"model {model}")
+        gpus = self.gpus
+        if not gpus:
+            gpus = (ASSUMED_GPU,)
+            assumed.append(f"one {ASSUMED_GPU}" if (self.replicas or 1) == 1 else f"GPU {ASSUMED_GPU}")
+        return [
+            Fleet(
+                gpu=gpu,
+                model=model,
+                tp=self.tp or 1,
+                replicas=self.replicas or 1,
+                router=self.router or DEFAULT_ROUTER,
+                max_num_seqs=self.max_num_seqs,
+                max_num_batched_tokens=self.max_num_batched_tokens,
+                assumed=tuple(assumed),
+            ).named()
+            for gpu in gpus
+        ]
+
+
+def _recorded_model(recorded_models: list[str]) -> str | None:
+    """The recorded model where the catalog knows it; a model it does not know never maps silently."""
+    from tracekit.analyzers.catalog.catalog import find_model
+
+    known = {model.name for name in recorded_models if (model := find_model(name)) is not None}
+    return known.pop() if len(known) == 1 else None
+
+
+def fleet_options(command: Command) -> Command:
+    """The options that choose a fleet; the command receives one `fleet: FleetChoice`."""
+    import functools
+
+    names = ("fleet_file", "gpu", "model", "assume_model", "tp", "replicas", "router", "max_num_seqs", "max_num_batched_tokens")
+
+    @functools.wraps(command)
+    def wrapped(**values: Any) -> Any:
+        choice = FleetChoice(*(values.pop(name) for name in names))
+        return command(fleet=choice, **values)
+
+    options = (
+        click.option("--fleet", "fleet_file", type=click.Path(path_type=Path), help="TOML file with a table [fleet]."),
+        click.option("--gpu", multiple=True, help="GPU of the catalog; repeat it to compare."),
+        click.option("--model", help="Model of the catalog."),
+        click.option("--assume-model", default=ASSUMED_MODEL, show_default=True, help="Where the recorded model is not in the catalog."),
+        click.option("--tp", type=click.IntRange(1), help="GPUs per replica (tensor parallel).  [default: 1]"),
+        click.option("--replicas", type=click.IntRange(1), help="Replicas.  [default: 1]"),
+        click.option("--router", help="round-robin, least-outstanding or session-affine.  [default: least-outstanding]"),
+        click.option("--max-num-seqs", type=click.IntRange(1), help="Sequences in a step.  [default: the engine's]"),
+        click.option("--max-num-batched-tokens", type=click.IntRange(1), help="Tokens in a step.  [default: the engine's]"),
+    )
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]

@@ -1,0 +1,103 @@
+"""`tracekit record`: run a command, record it, merge its spool into one trace."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from tracekit.commands.options import FORCE
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace to write.  [default: trace-<program>-<UTC>.parquet]")
+@FORCE
+@click.option("--hash-key", type=click.Path(path_type=Path), help="Key file for prompt hashes, shared by several hosts.  [default: your own]")
+@click.option("--power-interval", type=click.FloatRange(0.01, 10), default=0.05, show_default=True, help="Seconds between power samples.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing after the run.")
+@click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
+def command(
+    output: Path | None, force: bool, hash_key: Path | None, power_interval: float, labels: tuple[str, ...], quiet: bool, cmd: tuple[str, ...]
+) -> int:
+    """Run CMD and record its LLM calls, tools and GPU power into one trace.
+
+    CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
+    Python process is recorded, child processes too. No prompt or answer text is stored.
+
+    \b
+    Example: tracekit record -o run.parquet -- python my_agent.py
+    """
+    from tracekit import __version__
+    from tracekit.collectors.launch import record
+    from tracekit.trace import check_output
+
+    output = output or default_output(cmd[0] if len(cmd) == 1 else _program(cmd))
+    check_output(output, force=force)
+    spool_directory = _fresh_spool(output, force=force)
+    code = record(
+        list(cmd),
+        spool_directory,
+        tracekit_version=__version__,
+        hash_key_file=hash_key,
+        power_interval_s=power_interval,
+        labels=_labels(labels),
+    )
+    _finish(spool_directory, output, code, force=force, quiet=quiet)
+    return code
+
+
+def default_output(program: str) -> Path:
+    """trace-<program>-<UTC>.parquet in the current folder."""
+    stem = Path(program).stem or "command"
+    return Path(f"trace-{stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.parquet")
+
+
+def _program(cmd: tuple[str, ...]) -> str:
+    """The script that an interpreter was given, else the command itself."""
+    script = next((word for word in cmd[1:] if word.endswith((".py", ".sh", ".js"))), None)
+    return script or cmd[0]
+
+
+def _labels(labels: tuple[str, ...]) -> dict[str, str]:
+    pairs = [label.partition("=") for label in labels]
+    for name, sign, _text in pairs:
+        if not sign or not name:
+            raise click.BadParameter(f"'{name}' is not NAME=TEXT", param_hint="--label")
+    return {name: text for name, _sign, text in pairs}
+
+
+def _fresh_spool(output: Path, *, force: bool) -> Path:
+    from tracekit.errors import OutputRefused
+
+    spool_directory = output.with_name(output.name + ".spool")
+    if spool_directory.exists():
+        if not force:
+            raise OutputRefused.unfinished(spool_directory)
+        shutil.rmtree(spool_directory)
+    return spool_directory
+
+
+def _finish(spool_directory: Path, output: Path, code: int, *, force: bool, quiet: bool) -> None:
+    """Merges and reports; whatever fails here, the spool stays and the child's exit code stands."""
+    from tracekit import __version__
+    from tracekit.assembly.merge import merge_spool
+    from tracekit.errors import TracekitError
+    from tracekit.reports.recording import recording_lines
+
+    try:
+        merge_spool(spool_directory, output, software_version=__version__, exit_code=code, recovered=False, force=force)
+    except (OSError, TracekitError) as error:
+        click.echo(
+            f"tracekit: the recording could not be turned into {output} ({error}). Nothing is lost: it lies in "
+            f"{spool_directory}. Free space or fix the folder, then type `tracekit recover {spool_directory}`.",
+            err=True,
+        )
+        return
+    shutil.rmtree(spool_directory, ignore_errors=True)
+    if not quiet:
+        for line in recording_lines(output):
+            print(line, file=sys.stderr)

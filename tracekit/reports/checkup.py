@@ -1,0 +1,81 @@
+"""The checks of `tracekit doctor`: installation, GPU power, clients, folders."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+
+DISTRIBUTION = "tracekit-replay"
+HOOKED_CLIENTS = ("httpx", "httpx2")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. `state`: ok, note (works, with less) or mend (something to do)."""
+
+    name: str
+    state: Literal["ok", "note", "mend"]
+    detail: str
+
+
+def checks() -> list[Check]:
+    """Every check, in the order a user would ask."""
+    return [_interpreter(), _name_clash(), _gpu_power(), *_clients(), _folder()]
+
+
+def to_json(results: list[Check]) -> str:
+    return json.dumps({"schema_version": 1, "checks": [asdict(check) for check in results]}, indent=2)
+
+
+def print_checks(results: list[Check]) -> None:
+    """The checks as a table on stdout."""
+    table = Table("check", "", "finding")
+    for check in results:
+        table.add_row(check.name, check.state, check.detail)
+    Console().print(table)
+
+
+def _interpreter() -> Check:
+    return Check("python", "ok", f"{sys.version.split()[0]} at {sys.executable}")
+
+
+def _name_clash() -> Check:
+    """Other distributions install the same import name; the last one installed wins silently."""
+    owners = set(importlib.metadata.packages_distributions().get("tracekit", [])) - {DISTRIBUTION}
+    if owners:
+        names = ", ".join(sorted(owners))
+        return Check("package", "mend", f"{names} also installs 'tracekit'; uninstall it, then reinstall {DISTRIBUTION}")
+    return Check("package", "ok", f"only {DISTRIBUTION} provides 'tracekit'")
+
+
+def _gpu_power() -> Check:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        return Check("GPU power", "note", f"no NVML here ({error}); traces are recorded without power")
+    return Check("GPU power", "ok", f"NVML sees {count} GPU(s)")
+
+
+def _clients() -> list[Check]:
+    found = [name for name in HOOKED_CLIENTS if find_spec(name) is not None]
+    detail = f"{', '.join(found)} in this environment" if found else "none in this environment; the agent's own counts"
+    return [Check("clients that are recorded", "ok" if found else "note", detail)]
+
+
+def _folder() -> Check:
+    here = os.getcwd()
+    if os.access(here, os.W_OK):
+        return Check("folder", "ok", f"{here} can be written")
+    return Check("folder", "mend", f"{here} is read-only; pass -o with a path elsewhere")
