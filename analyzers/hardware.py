@@ -49,10 +49,6 @@ class Replica:
     def kv_bytes_per_token_and_gpu(self) -> float:
         return self.model.kv_bytes_per_token / min(self.tp, self.model.kv_heads)
 
-    @property
-    def usd_per_hour(self) -> float:
-        return self.tp * self.gpu.usd_per_hour.typical
-
 
 def step_cost(replica: Replica) -> StepCost:
     """The replica's step time coefficients, in seconds."""

@@ -14,6 +14,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.void]  # structured; the dtype is named beside each use
+Record = np.void  # one of Rows
 
 
 class StepKind(IntEnum):
@@ -57,7 +58,8 @@ class Workload(NamedTuple):
     """Sessions as graphs of steps, in flat arrays.
 
     n steps, m edges, s sessions. Steps are numbered so that the steps of a session are consecutive and in
-    order of recorded start. `child_index[child_start[i]:child_start[i + 1]]` are the steps that start after i.
+    order of recorded start. `child_index[child_start[i]:child_start[i + 1]]` are the steps that start after
+    i. Lags and durations are not negative.
     """
 
     session_arrival_s: Floats  # (s,) since the first arrival
@@ -77,7 +79,8 @@ class Workload(NamedTuple):
 class StepCost(NamedTuple):
     """Seconds of one engine step, affine in what is in it, and the shares its energy is split by.
 
-    duration = base_s + prefill_token_s * prompt tokens + prefill_attention_s * sum(chunk * (context + chunk / 2))
+    duration = base_s + prefill_token_s * prompt tokens
+             + prefill_attention_s * sum(chunk * (context + chunk / 2))
              + decode_s * decoding sequences + decode_context_s * sum(decode contexts)
     `*_share_s` are the roofline terms t_W, t_K and t_C (per step, per token of context read or written, per
     token computed, per token x context attended to).
@@ -98,7 +101,8 @@ class PowerCurve(NamedTuple):
     """Watts of one replica (all its GPUs) during a step.
 
     P = idle_w + span_w * min(cap, 1 - exp(-(q0 + q1 * u_bandwidth + q2 * u_compute ** exponent)))
-    u_bandwidth = (weight_efficiency * t_W + kv_efficiency * t_K) / duration, u_compute = compute_efficiency * t_C / duration.
+    u_bandwidth = (weight_efficiency * t_W + kv_efficiency * t_K) / duration
+    u_compute = compute_efficiency * t_C / duration
     """
 
     idle_w: float

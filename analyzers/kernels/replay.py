@@ -1,9 +1,10 @@
 """Replay a workload on a pool of identical replicas, event by event (DESIGN: replay, attribution).
 
-Time moves from instant to instant. All events of an instant are drained first (step completions, ends of tools
-and gaps, starts of steps, then by id); then every replica that is not busy and has work starts an engine step, in
-replica order; then the cause of idleness of the others is settled. A decode step costs O(1): a replica counts its
-decode steps, keeps the counts at which its calls finish in a heap, and sums the contexts of its decoding calls.
+Time moves from instant to instant. All events of an instant are drained first (step completions, ends of
+tools and gaps, starts of steps, then by id); then every replica that is not busy and has work starts an
+engine step, in replica order; then the cause of idleness of the others is settled. A decode step costs O(1):
+a replica counts its decode steps, keeps the counts at which its calls finish in a heap, and sums the contexts
+of its decoding calls.
 
 All state lives in arrays of records, so that a kernel's signature stays short and a view of one record
 (`engine`, `task`, `agent`) can be read and written with and without JIT.
@@ -14,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tracekit.analyzers.kernels.jit import kernel
+from tracekit.analyzers.kernels.jit import in_place_kernel
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
     SEGMENT_ROW,
@@ -25,6 +26,7 @@ from tracekit.analyzers.kernels.layout import (
     Ints,
     Outcome,
     PowerCurve,
+    Record,
     Router,
     Rows,
     State,
@@ -37,7 +39,7 @@ COMPLETION, END, START = 0, 1, 2  # kinds of event, in the order in which one in
 KIND_SHIFT = 48
 NOBODY = -1
 REBASE_STEPS = 4096
-"""Decode steps after which the prefix sums start again from 0: what a call reads is the difference of two sums."""
+"""Decode steps after which prefix sums start again from 0: a call reads the difference of two of them."""
 
 CALL, TOOL = int(StepKind.CALL), int(StepKind.TOOL)
 PREFILL, DECODE, MIXED, IDLE = int(State.PREFILL), int(State.DECODE), int(State.MIXED), int(State.IDLE)
@@ -48,7 +50,7 @@ CAUSES = len(Cause) - 1
 ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE)
 
 ENTRY = np.dtype([("key", np.float64), ("item", np.int64)], align=True)
-"""Of a heap, ordered by key, then item. Events: time and kind << KIND_SHIFT | id. Decodes: step count and call."""
+"""Of a heap, by key, then item. Events: time; kind << KIND_SHIFT | id. Decodes: step count at end; call."""
 
 ENGINE = np.dtype(
     [
@@ -197,7 +199,7 @@ class Split(NamedTuple):
 # --- heaps and events ---
 
 
-@kernel
+@in_place_kernel
 def heap_push(heap: Rows, size: int, key: float, item: int) -> None:
     hole = size
     while hole > 0:
@@ -211,7 +213,7 @@ def heap_push(heap: Rows, size: int, key: float, item: int) -> None:
     heap[hole]["item"] = item
 
 
-@kernel
+@in_place_kernel
 def heap_pop(heap: Rows, size: int) -> None:
     """Remove the least of `size` entries; the caller has read it."""
     key = heap[size - 1]["key"]
@@ -235,14 +237,14 @@ def heap_pop(heap: Rows, size: int) -> None:
     heap[hole]["item"] = item
 
 
-@kernel
+@in_place_kernel
 def post(sim: Simulation, time: float, kind: int, ident: int) -> None:
     tally = sim.tally[0]
     heap_push(sim.events, tally["events"], time, (kind << KIND_SHIFT) | ident)
     tally["events"] += 1
 
 
-@kernel
+@in_place_kernel
 def next_instant(sim: Simulation) -> float:
     """Time of the earliest event; infinity if none is left."""
     tally = sim.tally[0]
@@ -254,7 +256,7 @@ def next_instant(sim: Simulation) -> float:
     return time
 
 
-@kernel
+@in_place_kernel
 def take_event(sim: Simulation, now: float) -> int:
     """Remove the first event of the instant and return its kind and id; -1 if the instant is drained."""
     tally = sim.tally[0]
@@ -266,7 +268,7 @@ def take_event(sim: Simulation, now: float) -> int:
         root = sim.roots[taken]["item"]
         if first < 0 or root < first:
             tally["roots"] += 1
-            return root
+            return int(root)
     if first >= 0:
         heap_pop(sim.events, tally["events"])
         tally["events"] -= 1
@@ -276,7 +278,7 @@ def take_event(sim: Simulation, now: float) -> int:
 # --- idle causes ---
 
 
-@kernel
+@in_place_kernel
 def append_segment(
     sim: Simulation,
     segments: Rows,
@@ -308,7 +310,7 @@ def append_segment(
     tally["segments"] += 1
 
 
-@kernel
+@in_place_kernel
 def cause_of_idle(sim: Simulation, replica: int) -> int:
     """Return the first cause that holds; a call is only ever passed over by a replica that is busy."""
     if sim.tally[0]["passed_sessions"] > 0:
@@ -322,17 +324,19 @@ def cause_of_idle(sim: Simulation, replica: int) -> int:
     return NO_DEMAND
 
 
-@kernel
+@in_place_kernel
 def accrue_idle(sim: Simulation, replica: int, now: float) -> None:
     """Bring the replica's IDLE_TALLY up to now, before what it is divided by changes."""
     engine = sim.engines[replica]
     cause = engine["cause"]
     if cause in (TOOL_WAIT, CLIENT_WAIT, PEER_CALL) and now > engine["accrued_s"]:
-        sim.idle[replica, cause]["share"] += (now - engine["accrued_s"]) / sim.idle[replica, cause]["sessions"]
+        sim.idle[replica, cause]["share"] += (now - engine["accrued_s"]) / sim.idle[replica, cause][
+            "sessions"
+        ]
     engine["accrued_s"] = now
 
 
-@kernel
+@in_place_kernel
 def accrue_imbalance(sim: Simulation, now: float) -> None:
     tally = sim.tally[0]
     if tally["imbalanced"] > 0 and now > tally["imbalance_until_s"]:
@@ -341,7 +345,7 @@ def accrue_imbalance(sim: Simulation, now: float) -> None:
     tally["imbalance_until_s"] = now
 
 
-@kernel
+@in_place_kernel
 def recount_session(sim: Simulation, session: int, now: float) -> None:
     """Credit the session with its idle so far and count it anew, after its calls or tools changed."""
     agent = sim.agents[session]
@@ -370,7 +374,7 @@ def recount_session(sim: Simulation, session: int, now: float) -> None:
     agent["counted_tools"] = agent["open_tools"]
 
 
-@kernel
+@in_place_kernel
 def enter_passed_over(sim: Simulation, call: int, now: float) -> None:
     sim.tasks[call]["passed_over"] = 1
     agent = sim.agents[sim.calls[call]["session"]]
@@ -381,7 +385,7 @@ def enter_passed_over(sim: Simulation, call: int, now: float) -> None:
     agent["passed_calls"] += 1
 
 
-@kernel
+@in_place_kernel
 def leave_passed_over(sim: Simulation, call: int, now: float) -> None:
     sim.tasks[call]["passed_over"] = 0
     session = sim.calls[call]["session"]
@@ -394,9 +398,9 @@ def leave_passed_over(sim: Simulation, call: int, now: float) -> None:
         sim.sessions[session]["idle_s"][IMBALANCE] += idle_s
 
 
-@kernel
+@in_place_kernel
 def leave_idle(sim: Simulation, segments: Rows, replica: int, now: float) -> None:
-    """Close the replica's open idle segment, if there is one; its joules follow from its length at the end."""
+    """Close the replica's open idle segment, if there is one; `conclude` gives it its joules."""
     engine = sim.engines[replica]
     cause = engine["cause"]
     if cause == NO_CAUSE:
@@ -413,7 +417,7 @@ def leave_idle(sim: Simulation, segments: Rows, replica: int, now: float) -> Non
     engine["cause"] = NO_CAUSE
 
 
-@kernel
+@in_place_kernel
 def settle_causes(sim: Simulation, segments: Rows, now: float) -> None:
     """At the end of an instant, open a new idle segment wherever the cause has changed."""
     for replica in range(sim.limits.replicas):
@@ -435,7 +439,7 @@ def settle_causes(sim: Simulation, segments: Rows, now: float) -> None:
 # --- the session graph ---
 
 
-@kernel
+@in_place_kernel
 def reserve_kv(sim: Simulation, replica: int, tokens: int, now: float) -> None:
     """Reserve KV tokens of the replica, or free them if negative."""
     engine = sim.engines[replica]
@@ -447,16 +451,16 @@ def reserve_kv(sim: Simulation, replica: int, tokens: int, now: float) -> None:
     tally["peak_tokens"] = max(tally["peak_tokens"], engine["reserved_tokens"])
 
 
-@kernel
+@in_place_kernel
 def route(sim: Simulation, session: int) -> int:
     """Return the replica for a call that starts now."""
     router = sim.limits.router
     if router == ROUND_ROBIN:
         turn = sim.tally[0]["turn"]
         sim.tally[0]["turn"] += 1
-        return turn % sim.limits.replicas
+        return int(turn % sim.limits.replicas)
     if router == SESSION_AFFINE and sim.agents[session]["affine"] != NOBODY:
-        return sim.agents[session]["affine"]
+        return int(sim.agents[session]["affine"])
     chosen = 0
     for replica in range(1, sim.limits.replicas):
         if sim.engines[replica]["outstanding"] < sim.engines[chosen]["outstanding"]:
@@ -464,7 +468,7 @@ def route(sim: Simulation, session: int) -> int:
     return chosen
 
 
-@kernel
+@in_place_kernel
 def enqueue(sim: Simulation, replica: int, call: int) -> None:
     engine = sim.engines[replica]
     sim.tasks[call]["next"] = NOBODY
@@ -478,7 +482,7 @@ def enqueue(sim: Simulation, replica: int, call: int) -> None:
     engine["outstanding"] += 1
 
 
-@kernel
+@in_place_kernel
 def end_step(sim: Simulation, step: int, now: float) -> None:
     """Record the end and post the start of every step whose last parent this was."""
     node = sim.nodes[step]
@@ -492,13 +496,13 @@ def end_step(sim: Simulation, step: int, now: float) -> None:
             post(sim, now + sim.nodes[child]["lag_s"], START, child)
 
 
-@kernel
-def kv_reservation(task: Rows) -> int:
+@in_place_kernel
+def kv_reservation(task: Record) -> int:
     """Tokens of KV that the call holds from admission to end; the last output token is never written."""
-    return task["prompt"] + task["output"] - 1
+    return int(task["prompt"] + task["output"] - 1)
 
 
-@kernel
+@in_place_kernel
 def start_call(sim: Simulation, step: int, now: float) -> None:
     """Place the call on a replica, or refuse it."""
     call = sim.nodes[step]["call"]
@@ -528,7 +532,7 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     enqueue(sim, replica, call)
 
 
-@kernel
+@in_place_kernel
 def start_step(sim: Simulation, step: int, now: float) -> None:
     node = sim.nodes[step]
     sim.steps[step]["start_s"] = now
@@ -543,7 +547,7 @@ def start_step(sim: Simulation, step: int, now: float) -> None:
     post(sim, now + node["duration_s"], END, step)
 
 
-@kernel
+@in_place_kernel
 def end_tool_or_gap(sim: Simulation, step: int, now: float) -> None:
     node = sim.nodes[step]
     if node["kind"] == TOOL:
@@ -554,7 +558,7 @@ def end_tool_or_gap(sim: Simulation, step: int, now: float) -> None:
     end_step(sim, step, now)
 
 
-@kernel
+@in_place_kernel
 def end_call(sim: Simulation, replica: int, call: int, now: float) -> None:
     engine = sim.engines[replica]
     engine["running"] -= 1
@@ -571,7 +575,7 @@ def end_call(sim: Simulation, replica: int, call: int, now: float) -> None:
 # --- engine steps: energy ---
 
 
-@kernel
+@in_place_kernel
 def step_seconds(cost: StepCost, batch: Batch) -> float:
     return (
         cost.base_s
@@ -582,7 +586,7 @@ def step_seconds(cost: StepCost, batch: Batch) -> float:
     )
 
 
-@kernel
+@in_place_kernel
 def roofline_seconds(cost: StepCost, batch: Batch) -> tuple[float, float, float]:
     """t_W, t_K and t_C of the step."""
     return (
@@ -593,7 +597,7 @@ def roofline_seconds(cost: StepCost, batch: Batch) -> tuple[float, float, float]
     )
 
 
-@kernel
+@in_place_kernel
 def step_watts(power: PowerCurve, roofline: tuple[float, float, float], seconds: float) -> float:
     if seconds <= 0.0:
         return power.idle_w
@@ -601,12 +605,12 @@ def step_watts(power: PowerCurve, roofline: tuple[float, float, float], seconds:
     bandwidth_use = (power.weight_efficiency * weight_s + power.kv_efficiency * kv_s) / seconds
     compute_use = power.compute_efficiency * compute_s / seconds
     reach = power.q0 + power.q1 * bandwidth_use + power.q2 * compute_use**power.exponent
-    return power.idle_w + power.span_w * min(power.cap, 1.0 - np.exp(-reach))
+    return float(power.idle_w + power.span_w * min(power.cap, 1.0 - np.exp(-reach)))
 
 
-@kernel
+@in_place_kernel
 def split_of_step(cost: StepCost, batch: Batch, roofline: tuple[float, float, float]) -> Split:
-    """E [t_W / n + t_K K_i / sum K + t_C F_i / sum F] / (t_W + t_K + t_C), as fractions of E per unit of K_i and F_i."""
+    """[t_W / n + t_K K_i / sum K + t_C F_i / sum F] / (t_W + t_K + t_C), per unit of K_i and F_i."""
     sequences = batch.chunks + batch.decodes
     weight_s, kv_s, compute_s = roofline
     total = weight_s + kv_s + compute_s
@@ -620,12 +624,12 @@ def split_of_step(cost: StepCost, batch: Batch, roofline: tuple[float, float, fl
     )
 
 
-@kernel
-def book_decodes(engine: Rows, split: Split, joules: float, seconds: float) -> None:
+@in_place_kernel
+def book_decodes(engine: Record, split: Split, joules: float, seconds: float) -> None:
     """Add the step to the prefix sums of a decoding call's share.
 
-    A call with anchor a has context a + D in decode step D, so its fraction of the step is flat + slope * (a + D):
-    sums of flat, of slope and of slope * D (`ramp`) give every call its share at its end.
+    A call with anchor a has context a + D in decode step D, so its fraction of the step is
+    flat + slope * (a + D): sums of flat, slope and slope * D (`ramp`) give every call its share at its end.
     """
     flat = split.sequence + split.token
     slope = split.kv_token + split.attended
@@ -638,8 +642,8 @@ def book_decodes(engine: Rows, split: Split, joules: float, seconds: float) -> N
     engine["ramp_s"] += seconds * ramp
 
 
-@kernel
-def credit_decodes(sim: Simulation, engine: Rows, call: int, sign: float) -> None:
+@in_place_kernel
+def credit_decodes(sim: Simulation, engine: Record, call: int, sign: float) -> None:
     """Credit the call with the prefix sums: minus at its first decode step, plus at its end."""
     anchor = sim.tasks[call]["anchor"]
     row = sim.calls[call]
@@ -647,7 +651,7 @@ def credit_decodes(sim: Simulation, engine: Rows, call: int, sign: float) -> Non
     row["busy_s"] += sign * (engine["flat_s"] + anchor * engine["slope_s"] + engine["ramp_s"])
 
 
-@kernel
+@in_place_kernel
 def rebase_decodes(sim: Simulation, replica: int) -> None:
     """Start the prefix sums again from 0, so that differences of them keep their digits."""
     engine = sim.engines[replica]
@@ -667,8 +671,8 @@ def rebase_decodes(sim: Simulation, replica: int) -> None:
     engine["ramp_s"] = 0.0
 
 
-@kernel
-def book_chunks(sim: Simulation, engine: Rows, split: Split, joules: float, seconds: float) -> None:
+@in_place_kernel
+def book_chunks(sim: Simulation, engine: Record, split: Split, joules: float, seconds: float) -> None:
     """Credit every prompt chunk of the step with its share."""
     call = engine["prompt_head"]
     while call != NOBODY:
@@ -690,8 +694,8 @@ def book_chunks(sim: Simulation, engine: Rows, split: Split, joules: float, seco
 # --- engine steps: scheduling ---
 
 
-@kernel
-def append_prompt(sim: Simulation, engine: Rows, call: int) -> None:
+@in_place_kernel
+def append_prompt(sim: Simulation, engine: Record, call: int) -> None:
     sim.tasks[call]["next"] = NOBODY
     if engine["prompt_head"] == NOBODY:
         engine["prompt_head"] = call
@@ -700,9 +704,9 @@ def append_prompt(sim: Simulation, engine: Rows, call: int) -> None:
     engine["prompt_tail"] = call
 
 
-@kernel
+@in_place_kernel
 def admit_head(sim: Simulation, replica: int, now: float) -> int:
-    """Move the first waiting call to the running ones and return it; NOBODY if none waits or it does not fit."""
+    """Move the first waiting call to the running ones and return it; NOBODY if none fits."""
     engine = sim.engines[replica]
     call = engine["waiting_head"]
     if call == NOBODY or engine["running"] >= sim.limits.max_num_seqs:
@@ -720,10 +724,10 @@ def admit_head(sim: Simulation, replica: int, now: float) -> int:
     reserve_kv(sim, replica, tokens, now)
     sim.calls[call]["started_s"] = now
     append_prompt(sim, engine, call)
-    return call
+    return int(call)
 
 
-@kernel
+@in_place_kernel
 def fill_budget(sim: Simulation, replica: int, now: float) -> None:
     """Give every decode one token, then prompts in order of admission, then waiting calls FCFS."""
     engine = sim.engines[replica]
@@ -743,7 +747,7 @@ def fill_budget(sim: Simulation, replica: int, now: float) -> None:
         budget -= task["chunk"]
 
 
-@kernel
+@in_place_kernel
 def pass_over_waiting(sim: Simulation, replica: int, now: float) -> None:
     engine = sim.engines[replica]
     call = engine["fresh_head"]
@@ -753,8 +757,8 @@ def pass_over_waiting(sim: Simulation, replica: int, now: float) -> None:
     engine["fresh_head"] = NOBODY
 
 
-@kernel
-def batch_of(sim: Simulation, engine: Rows) -> Batch:
+@in_place_kernel
+def batch_of(sim: Simulation, engine: Record) -> Batch:
     chunks = 0
     tokens = 0
     twice_attention = 0
@@ -772,7 +776,7 @@ def batch_of(sim: Simulation, engine: Rows) -> Batch:
     return Batch(chunks, tokens, 0.5 * twice_attention, kv, engine["decodes"], engine["contexts"])
 
 
-@kernel
+@in_place_kernel
 def start_engine_step(
     sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve, replica: int, now: float
 ) -> None:
@@ -797,7 +801,7 @@ def start_engine_step(
     post(sim, now + seconds, COMPLETION, replica)
 
 
-@kernel
+@in_place_kernel
 def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
     """Every decoding call has one token more; end those whose count is reached."""
     engine = sim.engines[replica]
@@ -817,7 +821,7 @@ def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
         rebase_decodes(sim, replica)
 
 
-@kernel
+@in_place_kernel
 def enter_decode(sim: Simulation, replica: int, call: int) -> None:
     """From the second token on: its context is the prompt and one token more than were computed with it."""
     engine = sim.engines[replica]
@@ -830,7 +834,7 @@ def enter_decode(sim: Simulation, replica: int, call: int) -> None:
     engine["contexts"] += task["prompt"] + 1
 
 
-@kernel
+@in_place_kernel
 def advance_prompts(sim: Simulation, replica: int, now: float) -> None:
     """Count the chunks; a prompt that is done has emitted the first token."""
     engine = sim.engines[replica]
@@ -852,7 +856,7 @@ def advance_prompts(sim: Simulation, replica: int, now: float) -> None:
         call = following
 
 
-@kernel
+@in_place_kernel
 def complete_engine_step(sim: Simulation, replica: int, now: float) -> None:
     sim.engines[replica]["busy"] = 0
     advance_decodes(sim, replica, now)
@@ -862,7 +866,7 @@ def complete_engine_step(sim: Simulation, replica: int, now: float) -> None:
 # --- the run ---
 
 
-@kernel
+@in_place_kernel
 def drain_instant(sim: Simulation, now: float) -> None:
     event = take_event(sim, now)
     while event >= 0:
@@ -877,7 +881,7 @@ def drain_instant(sim: Simulation, now: float) -> None:
         event = take_event(sim, now)
 
 
-@kernel
+@in_place_kernel
 def close_horizon(sim: Simulation, segments: Rows) -> float:
     """Close what is still idle when the last session ends, and return that time."""
     horizon = 0.0
@@ -888,9 +892,9 @@ def close_horizon(sim: Simulation, segments: Rows) -> float:
     return horizon
 
 
-@kernel
+@in_place_kernel
 def advance(sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve) -> bool:
-    """Run to the end, or until `segments` may be too short for the next instant; return whether the end is reached.
+    """Run to the end, or until `segments` may be too short; return whether the end is reached.
 
     In one instant a replica may close an idle segment and start a step.
     """
@@ -904,7 +908,7 @@ def advance(sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve) 
                 start_engine_step(sim, segments, cost, power, replica, now)
         settle_causes(sim, segments, now)
         now = next_instant(sim)
-    return now == np.inf
+    return bool(now == np.inf)
 
 
 def simulate(sim: Simulation, cost: StepCost, power: PowerCurve) -> tuple[Rows, float]:
@@ -979,9 +983,7 @@ def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
         tally=zeros(1, TALLY),
         calls=zeros(call.size, CALL_ROW, step=call, session=workload.session[call], **tokens),
         steps=zeros(steps, STEP_ROW),
-        sessions=zeros(
-            sessions, SESSION_ROW, start_s=arrival, end_s=arrival + workload.session_tail_s
-        ),
+        sessions=zeros(sessions, SESSION_ROW, start_s=arrival, end_s=arrival + workload.session_tail_s),
     )
 
 
@@ -1015,7 +1017,9 @@ def replay(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetL
     A refused call has replica -1 and takes 0 s; it does not use up a round-robin turn.
     """
     if min(limits.replicas, limits.max_num_seqs, limits.max_num_batched_tokens) < 1:
-        raise ValueError(f"a fleet needs replicas, max_num_seqs and max_num_batched_tokens of at least 1: {limits}")
+        raise ValueError(
+            f"a fleet needs replicas, max_num_seqs and max_num_batched_tokens of at least 1: {limits}"
+        )
     if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
         raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
     # the kernel is compiled for floats here and ints there

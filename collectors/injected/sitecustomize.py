@@ -33,14 +33,7 @@ def _record(here):
 
 
 def _leave_path(here):
-    sys.path[:] = [entry for entry in sys.path if not _is_here(entry, here)]
-
-
-def _is_here(entry, here):
-    try:
-        return os.path.realpath(entry) == here
-    except Exception:
-        return False
+    sys.path[:] = [entry for entry in sys.path if entry != here]
 
 
 def _run_the_users():
@@ -58,7 +51,7 @@ def _run_the_users():
     spec.loader.exec_module(module)
 
 
-_here = os.path.dirname(os.path.realpath(__file__))
+_here = os.path.dirname(__file__)
 _leave_path(_here)
 try:
     _record(_here)

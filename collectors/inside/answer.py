@@ -36,14 +36,13 @@ class Answer:
 
     def add_common(self, item: dict[str, Any]) -> None:
         """Take what every kind of object may carry at its top."""
-        self.response_id = string(item.get("id")) or self.response_id
-        self.model = string(item.get("model")) or self.model
-        if isinstance(item.get("usage"), dict):
-            self.usage = item["usage"]
-        if isinstance(item.get("timings"), dict):
-            self.timings = item["timings"]
-        if item.get("error"):
-            self.fail(item["error"])
+        take = item.get
+        self.response_id = self.response_id or string(take("id"))
+        self.model = self.model or string(take("model"))
+        self.usage = take("usage") if isinstance(take("usage"), dict) else self.usage
+        self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
+        if take("error"):
+            self.fail(take("error"))
 
     def add_text(self, text: Any, *, is_answer: bool = True) -> bool:
         """Take generated text; `is_answer` is False for reasoning, tool arguments and further choices."""

@@ -11,28 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_EVENTS = frozenset(("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"))
 _FLAGS_WITH_ARGUMENT = "WX"
 # what the standard library and the SDKs ask the platform by; they call no model
 _PROBES = frozenset(("uname", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput"))
 
 
-def install() -> None:
-    """Listen to the starts of processes, in this process and its forks."""
-    state, events = STATE, _EVENTS
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event not in events:
-            return
-        try:
-            _started(event, arguments)
-        except Exception as error:
-            state.failed("children", error)
-
-    sys.addaudithook(hook)
-
-
-def _started(event: str, arguments: tuple[Any, ...]) -> None:
+def started(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note the process that an audit event announces, unless it is one that we follow."""
     if event == "os.system":
         _note("sh", "not_python")
         return

@@ -30,8 +30,10 @@ def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
         message = choice.get(message_key)
         if isinstance(message, dict):
             has_output = _message(answer, message, index) or has_output
-        has_output = answer.add_text(choice.get("text"), is_answer=index == 0) or has_output
-        answer.finish(choice.get("finish_reason"))
+        elif "text" in choice:
+            has_output = answer.add_text(choice["text"], is_answer=index == 0) or has_output
+        if choice.get("finish_reason"):
+            answer.finish(choice["finish_reason"])
     return has_output
 
 
@@ -40,6 +42,8 @@ def _message(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
     if isinstance(content, list):
         content = "".join(text for text in (string(piece.get("text")) for piece in items(content)) if text)
     has_output = answer.add_text(content, is_answer=choice == 0)
+    if len(message) == 1 and content is not None:  # the usual chunk of a stream: nothing but content
+        return has_output
     has_output = add_reasoning(answer, message) or has_output
     has_output = answer.add_text(message.get("refusal"), is_answer=False) or has_output
     calls = items(message.get("tool_calls"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .spool import Writer
 
 KEPT_BYTES = 64 * 1024 * 1024
+TAIL_BYTES = 64 * 1024  # of what comes after that; the last events hold the token counts
 _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
 
 
@@ -61,7 +62,7 @@ class Exchange:
 
     __slots__ = (
         "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_now", "_pid", "_size",
-        "_stamps", "_status", "_writer",
+        "_stamps", "_status", "_tail", "_writer",
     )  # fmt: skip
 
     def __init__(
@@ -83,6 +84,7 @@ class Exchange:
         self._content_type = self._encoding = ""
         self._chunks: list[bytes] = []
         self._stamps: list[int] = []
+        self._tail = b""
         self._size = 0
         fields: dict[str, Any] = {"id": self._id, "pid": self._pid}
         fields.update(place())
@@ -108,6 +110,8 @@ class Exchange:
         self._size += len(data)
         if self._size <= KEPT_BYTES:
             self._chunks.append(data)
+        else:
+            self._tail = (self._tail + data)[-TAIL_BYTES:]
 
     def end(self, error: BaseException | None = None, *, closed_early: bool = False) -> None:
         """Nothing more will come: the body is over, or `error` ended it, or the agent closed it early."""
@@ -127,13 +131,16 @@ class Exchange:
         fields = self._bare_outcome(error, closed_early)
         if self._status is None or not self._chunks:
             return fields
-        reading = Reading(self._api, self._chunks, self._stamps, self._encoding, self._content_type)
+        chunks, stamps = self._chunks, self._stamps
+        if self._tail and not self._encoding:
+            chunks, stamps = [*chunks, b"\n\n" + self._tail], [*stamps[: len(chunks)], stamps[-1]]
+        reading = Reading(self._api, chunks, stamps, self._encoding, self._content_type)
         fields.update(reading.times())
         fields["response"] = reading.facts(hashing())
         if self._status >= 400:
             fields["error_type"] = http_error_type(self._status, reading)
         elif error is None:
-            fields.update(_verdict(reading, closed_early, cut=self._size > KEPT_BYTES))
+            fields.update(_verdict(reading, closed_early, cut=bool(self._tail)))
         return fields
 
     def _bare_outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:

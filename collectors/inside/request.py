@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from .identity import BLOCK_BYTES, Hashing, PrefixHash
+from .json_text import encoder
 from .wire import model_of
 
 TYPE_CHECKING = False
@@ -26,9 +25,7 @@ else:
 
     Part = namedtuple("Part", "role value text tool_call_ids tool_result_id")
 
-_canonical = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
-).encode
+_canonical = encoder(sort_keys=True, ensure_ascii=False)
 
 
 def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:
@@ -88,10 +85,9 @@ def text_of(content: Any) -> str:
 def _chat_parts(body: dict[str, Any]) -> Iterator[Part]:
     yield from _tools(body)
     for message in _dicts(body.get("messages")):
-        calls = [_string(call.get("id")) for call in _dicts(message.get("tool_calls"))]
         role = _string(message.get("role")) or "unknown"
         result = _string(message.get("tool_call_id"))
-        yield Part(role, message, text_of(message.get("content")), [call for call in calls if call], result)
+        yield Part(role, message, text_of(message.get("content")), _ids(message.get("tool_calls")), result)
 
 
 def _responses_parts(body: dict[str, Any]) -> Iterator[Part]:
@@ -135,8 +131,8 @@ def _messages_parts(body: dict[str, Any]) -> Iterator[Part]:
             if pieces:
                 yield Part(role, {"role": role, "content": pieces}, text_of(pieces), [], None)
             continue
-        calls = [_string(piece.get("id")) for piece in pieces if piece.get("type") == "tool_use"]
-        yield Part(role, message, text_of(content), [call for call in calls if call], None)
+        calls = _ids([piece for piece in pieces if piece.get("type") == "tool_use"])
+        yield Part(role, message, text_of(content), calls, None)
 
 
 def _plain_parts(body: dict[str, Any]) -> Iterator[Part]:
@@ -169,6 +165,10 @@ def _without_cache_control(value: Any) -> Any:
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _ids(calls: Any) -> list[str]:
+    return [call["id"] for call in _dicts(calls) if isinstance(call.get("id"), str)] if calls else []
 
 
 def _string(value: Any) -> str | None:

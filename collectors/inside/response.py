@@ -77,13 +77,13 @@ class Reading:
         ends = list(accumulate(map(len, decoded)))
         read = EVENT[self._api]
         answer = self.answer
-        loads = json.loads
+        decode = json.JSONDecoder().decode  # json.loads, without its looking for options
         for offset, data in events(body):
             if data == b"[DONE]":
                 answer.is_complete = True
                 continue
             try:
-                event = loads(data.decode("utf-8", "replace"))
+                event = decode(data.decode("utf-8", "replace"))
             except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and read(answer, event):

@@ -11,6 +11,7 @@ from .clock import Clock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -151,6 +152,9 @@ class Writer:
         }
 
 
+_to_json: Callable[[Any], str] | None = None
+
+
 def encode(record: dict[str, Any]) -> bytes:
     """The record as one line of JSON.
 
@@ -160,9 +164,12 @@ def encode(record: dict[str, Any]) -> bytes:
         line = _flat(record)
         if line is not None:
             return line
-    import json
+    global _to_json  # noqa: PLW0603  (made when first needed)
+    if _to_json is None:
+        from .json_text import encoder
 
-    return json.dumps(record, separators=(",", ":"), default=str).encode("ascii", "backslashreplace") + b"\n"
+        _to_json = encoder(sort_keys=False, ensure_ascii=True, default=str)
+    return _to_json(record).encode("ascii") + b"\n"
 
 
 def _flat(record: dict[str, Any]) -> bytes | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from importlib.machinery import ModuleSpec
+from _frozen_importlib import ModuleSpec  # importlib.machinery's, without what that imports
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 
-from . import children, import_hook, stand_in
+from . import import_hook, stand_in
 from .clock import Clock
 from .spool import Writer
 from .state import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+_PROCESS_STARTS = frozenset(("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"))
 
 
 def install(injected_directory: str = "", environment: Mapping[str, str] = os.environ) -> bool:
@@ -34,9 +38,28 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     STATE.injected_directory = injected_directory
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""))
     STATE.writer.start()
-    for room in (import_hook, stand_in, children):
-        try:
-            room.install()
-        except Exception as error:
-            STATE.failed("install", error)
+    for step in (import_hook.install, stand_in.install, _listen_for_processes):
+        _try(step)
     return True
+
+
+def _try(step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception as error:
+        STATE.failed("install", error)
+
+
+def _listen_for_processes() -> None:
+    state, starts = STATE, _PROCESS_STARTS  # a hook outlives its module's names
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in starts:
+            try:
+                from . import children
+
+                children.started(event, arguments)
+            except Exception as error:
+                state.failed("children", error)
+
+    sys.addaudithook(hook)

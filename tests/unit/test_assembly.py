@@ -40,6 +40,17 @@ def test_only_the_latest_results_are_parents():
     assert third["parents"] == [row["row_id"] for row in spans if row["tool_call_id"] == "b"]
 
 
+def test_a_second_question_follows_the_answer_not_the_older_tools():
+    story = Story()
+    story.call(0, 10, ASK, tools=[("a", "search")])
+    story.call(20, 30, [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")], answer="She.")
+    more = [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a"), ("assistant", "She."), ("user", "And when?")]
+    story.call(500, 520, more, answer="Then.")
+    _first, second, third = by_start(story.rows("llm_call"))
+    assert (third["parents"], third["edge_source"]) == ([second["row_id"]], "prefix_chain")
+    assert len(story.rows("tool_span")) == 1
+
+
 def test_ids_that_repeat_across_conversations_stay_apart():
     story = Story()
     other = [("system", "You are an agent."), ("user", "What?")]

@@ -55,8 +55,13 @@ class Lineage:
         return any(tool_call_id in self._by_tool_call for tool_call_id in tool_call_ids)
 
     def link(self, call: Call) -> Link | None:
-        """The call that `call` continues, or None where its request shows none."""
-        return self._by_tools(call) or self._by_id(call) or self._by_message(call) or self._by_prefix(call)
+        """The call that `call` continues, or None where its request shows none.
+
+        A conversation carries all its past, so of the calls that the evidence names the one that ended last
+        is continued; the better evidence wins where they name the same one.
+        """
+        found = [self._by_tools(call), self._by_id(call), self._by_message(call), self._by_prefix(call)]
+        return max((link for link in found if link), key=lambda link: link.parent.end_ns or 0, default=None)
 
     def _by_tools(self, call: Call) -> Link | None:
         results = [part.tool_result_id for part in call.parts if part.tool_result_id]

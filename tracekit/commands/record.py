@@ -41,8 +41,8 @@ def command(
     code = record(
         list(cmd),
         spool_directory,
-        tracekit_version=__version__,
-        hash_key_file=hash_key,
+        version=__version__,
+        hash_key=hash_key,
         power_interval_s=power_interval,
         labels=_labels(labels),
     )

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracekit.demo.extra import optional
 from tracekit.demo.labels import MODEL_ID
-from tracekit.demo.questions import EXAMPLE, QUESTIONS, SYSTEM_PROMPT, Question
+from tracekit.demo.question import Question
+from tracekit.demo.questions import EXAMPLE, QUESTIONS, SYSTEM_PROMPT
 from tracekit.demo.tools import DEFINITIONS, run_tool
 
 if TYPE_CHECKING:

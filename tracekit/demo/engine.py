@@ -9,7 +9,7 @@ from __future__ import annotations
 import http
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,9 @@ class Engine:
 
     def tokens(self, text: str) -> tuple[Token, ...]:
         """The text in the vocabulary's tokens; control tokens in it are taken as plain text."""
-        answer = json.loads(self.asked("/tokenize", {"content": text, "with_pieces": True}))
+        answer = json.loads(
+            self.asked("/tokenize", {"content": text, "with_pieces": True, "parse_special": False})
+        )
         return tuple(Token(token["id"], _bytes(token["piece"])) for token in answer["tokens"])
 
     def asked(self, path: str, body: Json | None = None) -> bytes:
@@ -71,7 +73,7 @@ class Engine:
         with self._answer(path, body) as answer:
             return answer.read()
 
-    def events(self, path: str, body: Json) -> Iterator[Json]:
+    def events(self, path: str, body: Json) -> Generator[Json]:
         """The answer's server-sent events as they come; closing the iterator cancels the request."""
         with self._answer(path, body) as answer:
             for line in answer:

@@ -13,9 +13,9 @@ class DemoExtraError(TracekitError):
     @classmethod
     def lacking(cls, package: str) -> Self:
         return cls(
-            f"The demo runs a small language model on this machine and needs the package '{package}', which is not "
-            "installed. Type `pip install 'tracekit-replay[demo]'` (about 35 MB, no weights are downloaded) "
-            "and run the demo again."
+            "The demo runs a small language model on this machine and needs the package "
+            f"'{package}', which is not installed. Type `pip install 'tracekit-replay[demo]'` "
+            "(about 35 MB, no weights are downloaded) and run the demo again."
         )
 
 

@@ -25,7 +25,7 @@ class Passage:
 
 
 def passages() -> Iterator[Passage]:
-    """Every paragraph of every article, read from disk in file order; an article's first line is its title."""
+    """Every paragraph of every article, read from disk in file order; a file's first line is its title."""
     for file in sorted(files("tracekit.demo").joinpath("corpus").iterdir(), key=lambda entry: entry.name):
         if file.name.endswith(".txt"):
             title, *paragraphs = file.read_text(encoding="utf-8").strip().split("\n\n")
@@ -33,7 +33,7 @@ def passages() -> Iterator[Passage]:
 
 
 def ranked(query: str, limit: int) -> list[Passage]:
-    """The `limit` passages nearest to the query, best first (BM25); passages without any of its words are left out."""
+    """The `limit` passages nearest to the query by BM25, best first; none without a word of it."""
     shelf = list(passages())
     bags = [Counter(_words(f"{passage.title} {passage.text}")) for passage in shelf]
     mean_length = sum(bag.total() for bag in bags) / len(bags)

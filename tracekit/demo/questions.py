@@ -5,50 +5,29 @@ The facts are those of the bundled articles, and the figures are what the snippe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tracekit.demo.question import FollowUp, Question
 from tracekit.demo.turn import ToolCall, Turn
 
 SYSTEM_PROMPT: Final = """\
-You are a careful research assistant for questions on computing, power and energy. Work in rounds: say in one \
-sentence what you need, then call the tools that give it, then read what they return. Look facts up with search; \
-never state a figure from memory. Do every calculation with python, and print the steps that matter. When two \
-look-ups do not depend on each other, call them in the same round. Stop as soon as the question is answered, at \
-the latest after six rounds.
+You are a careful research assistant for questions on computing, power and energy. Work in rounds: say \
+in one sentence what you need, then call the tools that give it, then read what they return. Look facts \
+up with search; never state a figure from memory. Do every calculation with python, and print the steps \
+that matter. When two look-ups do not depend on each other, call them in the same round. Stop as soon as \
+the question is answered, at the latest after six rounds.
 
-The answer is for a reader in a hurry: two to four sentences, the figure first, with its unit, then how it was \
-found and what it leaves out. Name the article a fact comes from. If the articles disagree or say nothing, say so."""
+The answer is for a reader in a hurry: two to four sentences, the figure first, with its unit, then how \
+it was found and what it leaves out. Name the article a fact comes from. If the articles disagree or say \
+nothing, say so."""
 
 EXAMPLE: Final[tuple[dict[str, Any], ...]] = (
     {"role": "user", "content": "How much energy does a 60 W lamp use in an evening of five hours?"},
     {
         "role": "assistant",
-        "content": "0.3 kWh: 60 W for 5 h is 300 Wh. The figure is the lamp's rated power; a dimmed lamp uses less.",
+        "content": "0.3 kWh: 60 W for 5 h is 300 Wh. That is its rated power; dimmed, it uses less.",
     },
 )
-
-
-@dataclass(frozen=True)
-class FollowUp:
-    """What the user asks next, after reading the answer for `reading_s` seconds."""
-
-    text: str
-    reading_s: float = 1.0
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question, the model's turns (all of them, in order), and what the user asks next."""
-
-    text: str
-    turns: tuple[Turn, ...]
-    follow_ups: tuple[FollowUp, ...] = ()
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """Everything the user says."""
-        return (self.text, *(follow_up.text for follow_up in self.follow_ups))
 
 
 def _search(query: str, limit: int = 3) -> ToolCall:
@@ -60,7 +39,8 @@ def _python(*lines: str) -> ToolCall:
 
 
 SPEED: Final = Question(
-    "How fast can one H100 answer a single conversation with a model of 8 billion parameters, and what limits it?",
+    "How fast can one H100 answer a single conversation with a model of 8 billion parameters, and what "
+    "limits it?",
     (
         Turn(
             "I need the bandwidth of the device and what one decode step has to read.",
@@ -82,9 +62,10 @@ SPEED: Final = Question(
             ),
         ),
         Turn(
-            "At most about 209 tokens a second, and perhaps 136 in a real engine. Each token needs all 16 GB of "
-            "weights once (Prefill and decode), and 3.35 TB/s bring them in 4.78 ms (Memory bandwidth and the "
-            "roofline). The arithmetic units wait meanwhile; reading the key-value cache is left out here."
+            "At most about 209 tokens a second, and perhaps 136 in a real engine. Each token needs all 16 "
+            "GB of weights once (Prefill and decode), and 3.35 TB/s bring them in 4.78 ms (Memory bandwidth "
+            "and the roofline). The arithmetic units wait meanwhile; reading the key-value cache is left "
+            "out here."
         ),
         Turn(
             "",
@@ -97,9 +78,9 @@ SPEED: Final = Question(
             ),
         ),
         Turn(
-            "The limit rises to about 744 tokens a second, because four-bit weights with their scale factors take "
-            "about 4.5 bits each. Decode is limited by reading weights, so the rate follows their size (Short "
-            "numbers); fixed costs of a step, not counted here, weigh more at this speed."
+            "The limit rises to about 744 tokens a second, because four-bit weights with their scale "
+            "factors take about 4.5 bits each. Decode is limited by reading weights, so the rate follows "
+            "their size (Short numbers); fixed costs of a step, not counted here, weigh more at this speed."
         ),
     ),
     (FollowUp("And if the weights were stored in four bits?"),),
@@ -136,9 +117,9 @@ CACHE: Final = Question(
             ),
         ),
         Turn(
-            "About 83 per cent of the prefill: 8,700 tokens instead of 51,000 (Programs that ask a model what to do "
-            "next). The price is memory, about 1.06 GiB for one session of a model with 128 KiB a token (The "
-            "key-value cache), held or lost while tools run. Decode is not made cheaper by it."
+            "About 83 per cent of the prefill: 8,700 tokens instead of 51,000 (Programs that ask a model "
+            "what to do next). The price is memory, about 1.06 GiB for one session of a model with 128 KiB "
+            "a token (The key-value cache), held or lost while tools run. Decode is not made cheaper by it."
         ),
     ),
 )
@@ -165,16 +146,18 @@ ENIAC: Final = Question(
             ),
         ),
         Turn(
-            "About 1.6 million million times as many: ENIAC made one addition for each 30 joules, Frontier about 52 "
-            "billion operations for each joule (ENIAC and its programmers; Supercomputers and their electricity). "
-            "Its first programmers were Kay McNulty, Betty Jennings, Betty Snyder, Marlyn Wescoff, Frances Bilas and "
-            "Ruth Lichterman. An addition of ten decimal digits and a floating-point operation are not the same work."
+            "About 1.6 million million times as many: ENIAC made one addition for each 30 joules, Frontier "
+            "about 52 billion operations for each joule (ENIAC and its programmers; Supercomputers and "
+            "their electricity). Its first programmers were Kay McNulty, Betty Jennings, Betty Snyder, "
+            "Marlyn Wescoff, Frances Bilas and Ruth Lichterman. An addition of ten decimal digits and a "
+            "floating-point operation are not the same work."
         ),
     ),
 )
 
 HALL: Final = Question(
-    "What does a data centre with 20 MW of computing at 70 % load use in a year, and what would a better PUE save?",
+    "What does a data centre with 20 MW of computing at 70 % load use in a year, and what would a better "
+    "PUE save?",
     (
         Turn(
             "I look up what PUE means and which values are usual.",
@@ -200,9 +183,10 @@ HALL: Final = Question(
             ),
         ),
         Turn(
-            "About 191 GWh a year at a PUE of 1.56, and 135 GWh at 1.10: a saving of 56.4 GWh or 6.8 million dollars "
-            "at 12 cents (What a data centre does with its power). In carbon that is 46 thousand tonnes if coal is "
-            "saved, 28 if gas, 1.4 if hydropower (The carbon behind a kilowatt-hour). The load is taken as constant."
+            "About 191 GWh a year at a PUE of 1.56, and 135 GWh at 1.10: a saving of 56.4 GWh or 6.8 "
+            "million dollars at 12 cents (What a data centre does with its power). In carbon that is 46 "
+            "thousand tonnes if coal is saved, 28 if gas, 1.4 if hydropower (The carbon behind a "
+            "kilowatt-hour). The load is taken as constant."
         ),
     ),
 )
@@ -235,10 +219,11 @@ WAITING: Final = Question(
             ),
         ),
         Turn(
-            "An agent's tools keep its session waiting while the board draws some 70 to 120 W for nothing (How much "
-            "power a GPU draws). Time-sharing filled such gaps with other users, as long as their working sets "
-            "fitted in memory (Time-sharing, or how idle time was first sold). The simulated queue shows the price: "
-            "from half to nine tenths of the load, the mean wait grows from about 1 to about 9 service times."
+            "An agent's tools keep its session waiting while the board draws some 70 to 120 W for nothing "
+            "(How much power a GPU draws). Time-sharing filled such gaps with other users, as long as their "
+            "working sets fitted in memory (Time-sharing, or how idle time was first sold). The simulated "
+            "queue shows the price: from half to nine tenths of the load, the mean wait grows from about 1 "
+            "to about 9 service times."
         ),
     ),
 )
@@ -262,14 +247,15 @@ COOLING: Final = Question(
             ),
         ),
         Turn(
-            "Hardly: it takes 6.9 cubic metres of air a second, almost 10 m/s through the rack's door, against 2.4 "
-            "litres of water (Air, water and the heat of chips). The fans alone would take a large share, since "
-            "their power grows with the cube of the flow. The figures assume 12 K and 10 K of warming."
+            "Hardly: it takes 6.9 cubic metres of air a second, almost 10 m/s through the rack's door, "
+            "against 2.4 litres of water (Air, water and the heat of chips). The fans alone would take a "
+            "large share, since their power grows with the cube of the flow. The figures assume 12 K and 10 "
+            "K of warming."
         ),
         Turn("", (_python("print(f'{100 * 24 / 680:.1f} m3 of water a day')"),)),
         Turn(
-            "About 3.5 cubic metres a day for one such rack: 2,400 kWh of heat at 680 kWh for each cubic metre (Air, "
-            "water and the heat of chips). Dry coolers need none, if the coolant may be warm."
+            "About 3.5 cubic metres a day for one such rack: 2,400 kWh of heat at 680 kWh for each cubic "
+            "metre (Air, water and the heat of chips). Dry coolers need none, if the coolant may be warm."
         ),
     ),
     (FollowUp("And how much water would it take to reject that heat by evaporation?", 1.2),),
@@ -296,9 +282,10 @@ CARBON: Final = Question(
             ),
         ),
         Turn(
-            "3 MWh: at most 0.15 tonnes on a grid like Norway's, 0.3 on one like France's, 1.8 and more where coal "
-            "dominates (The carbon behind a kilowatt-hour). These are averages by location; the marginal figure, "
-            "which a decision needs, cannot be measured directly. The making of the hardware is left out."
+            "3 MWh: at most 0.15 tonnes on a grid like Norway's, 0.3 on one like France's, 1.8 and more "
+            "where coal dominates (The carbon behind a kilowatt-hour). These are averages by location; the "
+            "marginal figure, which a decision needs, cannot be measured directly. The making of the "
+            "hardware is left out."
         ),
     ),
 )
@@ -315,10 +302,10 @@ FREQUENCY: Final = Question(
             ),
         ),
         Turn(
-            "The turning machines speed up and the frequency rises, until primary control lowers the plants' output "
-            "within seconds; 1,500 MW is half of the reserve kept in continental Europe (Why the grid hums at fifty "
-            "hertz). It happened in Virginia in July 2024. Batteries answer within milliseconds (Storing electricity), "
-            "and operators now ask large loads to stay connected."
+            "The turning machines speed up and the frequency rises, until primary control lowers the "
+            "plants' output within seconds; 1,500 MW is half of the reserve kept in continental Europe (Why "
+            "the grid hums at fifty hertz). It happened in Virginia in July 2024. Batteries answer within "
+            "milliseconds (Storing electricity), and operators now ask large loads to stay connected."
         ),
     ),
 )

@@ -36,12 +36,15 @@ class ChatRequest:
             raise BadRequestError(f"The body is not JSON: {malformed}.") from None
         if not isinstance(request, dict):
             raise BadRequestError("The body has to be a JSON object.")
+        stream_options = request.get("stream_options") or {}
+        if not isinstance(stream_options, dict):
+            raise BadRequestError("'stream_options' has to be an object.")
         limit = request.get("max_completion_tokens") or request.get("max_tokens")
         return cls(
             messages=_objects(request, "messages", at_least=1),
             tools=_objects(request, "tools"),
             stream=bool(request.get("stream")),
-            stream_options=request.get("stream_options") or {},
+            stream_options=stream_options,
             max_tokens=limit if isinstance(limit, int) else None,
         )
 

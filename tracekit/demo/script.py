@@ -11,8 +11,8 @@ from tracekit.demo.turn import Turn
 Message = dict[str, Any]
 
 GENERIC_ANSWER: Final = Turn(
-    "I am the demo model of tracekit: my weights are random and my words come from a script, which has no answer "
-    "to this. Ask one of the demo's own questions to see a whole session."
+    "I am the demo model of tracekit: my weights are random and my words come from a script, which has no "
+    "answer to this. Ask one of the demo's own questions to see a whole session."
 )
 
 _TURNS: Final = {question.text: question.turns for question in QUESTIONS}

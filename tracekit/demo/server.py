@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -40,7 +41,7 @@ def _end(gateway: Gateway) -> None:
 
 
 def _follow_stdin(gateway: Gateway) -> None:
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):  # unbuffered: a reader left at exit holds no lock
         pass
     gateway.shutdown()
 

@@ -1,8 +1,8 @@
 """The chat template that goes into the weights file: how messages become the engine's prompt.
 
-ChatML. Tool definitions arrive as `tool_definitions` (a list of JSON texts), since llama.cpp takes no grammar
-together with `tools`. A tool call in the history is written exactly as the model emitted it, so the engine's prefix
-cache still holds it.
+ChatML. Tool definitions arrive as `tool_definitions` (a list of JSON texts), since llama.cpp takes no
+grammar together with `tools`. A tool call in the history is written exactly as the model emitted it, so the
+engine's prefix cache still holds it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from tracekit.demo.library import ranked
@@ -29,8 +30,8 @@ def _definition(name: str, description: str, **properties: Definition) -> Defini
 DEFINITIONS: Final = (
     _definition(
         "search",
-        "Search a small library of articles on computing, power and energy. Returns the passages that fit best, "
-        "each with the title of its article.",
+        "Search a small library of articles on computing, power and energy. Returns the passages that fit "
+        "best, each with the title of its article.",
         query={"type": "string", "description": "What to look for, in a few words."},
         limit={"type": "integer", "description": "How many passages to return.", "default": 3},
     ),
@@ -69,11 +70,11 @@ def python(code: str) -> str:
     return (done.stdout + done.stderr).strip() or "The snippet printed nothing."
 
 
-TOOLS: Final = {"search": search, "python": python}
+TOOLS: Final[dict[str, Callable[..., str]]] = {"search": search, "python": python}
 
 
 def run_tool(name: str, arguments: str) -> str:
-    """The tool's answer; a wrong name, wrong arguments or a failure come back as text for the model to read."""
+    """The tool's answer; a wrong name or wrong arguments come back as text for the model to read."""
     try:
         return TOOLS[name](**json.loads(arguments))
     except KeyError:

@@ -24,7 +24,7 @@ def training_text() -> str:
 
 
 def default_weights() -> Path:
-    """Where the weights are kept between runs: in the user's cache, under a name that changes with the texts."""
+    """Where the weights are kept between runs: the user's cache, under a name that changes with the texts."""
     import platformdirs  # noqa: PLC0415
 
     made_of = f"{training_text()}{CHAT_TEMPLATE}{DEFAULT_SHAPE}"

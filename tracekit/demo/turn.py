@@ -23,7 +23,10 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Turn:
-    """A thought or an answer, then tool calls (none: the turn is an answer)."""
+    """A thought or an answer, then tool calls (none: the turn is an answer).
+
+    The text starts with no white space: llama.cpp strips it from an answer.
+    """
 
     text: str
     calls: tuple[ToolCall, ...] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 # GPT-2's pre-tokenizer, without \p classes: what llama.cpp calls "gpt-2"
@@ -77,7 +78,7 @@ class _Merging:
 
     def _add(self, index: int, sign: int) -> None:
         word = self.words[index]
-        for pair in zip(word, word[1:], strict=False):
+        for pair in pairwise(word):
             self.count[pair] += sign * self.frequency[index]
             if sign > 0:
                 self.holders.setdefault(pair, set()).add(index)
@@ -91,7 +92,7 @@ def _joined(word: list[str], pair: Pair) -> list[str]:
     joined: list[str] = []
     for symbol in word:
         if joined and (joined[-1], symbol) == pair:
-            joined[-1] = symbol = joined[-1] + symbol
-            continue
-        joined.append(symbol)
+            joined[-1] += symbol
+        else:
+            joined.append(symbol)
     return joined

@@ -1,7 +1,7 @@
 """A small Llama with random weights, as one GGUF file that llama.cpp loads.
 
-The weights mean nothing: the demo's words come from a script, which the engine is made to follow token by token.
-What they give is real work: embeddings, attention, a KV cache and a vocabulary of the usual kind.
+The weights mean nothing: the demo's words come from a script, which the engine is made to follow token by
+token. What they give is real work: embeddings, attention, a KV cache and a vocabulary of the usual kind.
 """
 
 from __future__ import annotations
@@ -112,7 +112,8 @@ def tensors(shape: Shape, vocabulary: int, seed: int) -> Iterator[tuple[str, Ten
     draw = np.random.Generator(np.random.PCG64(seed))
 
     def matrix(rows: int, columns: int) -> Tensor:
-        return (draw.standard_normal((rows, columns), dtype=np.float32) * columns**-0.5).astype(np.float16)
+        values: Tensor = draw.standard_normal((rows, columns), dtype=np.float32) * np.float32(columns**-0.5)
+        return values.astype(np.float16)
 
     ones = np.ones(shape.hidden, dtype=np.float32)
     yield "token_embd.weight", matrix(vocabulary, shape.hidden)

@@ -84,7 +84,7 @@ class Answer:
         return self._envelope("chat.completion.chunk", choices, event)
 
     def _envelope(self, kind: str, choices: list[Json], engine: Json) -> Json:
-        measured = {name: engine[name] for name in ("usage", "timings") if name in engine}
+        measured: Json = {name: engine[name] for name in ("usage", "timings") if name in engine}
         return {
             "id": self._identifier,
             "object": kind,

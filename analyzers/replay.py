@@ -1,0 +1,46 @@
+"""Replay a workload on a fleet: the kernel between a scenario's coefficients and a timeline in ns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracekit.analyzers.hardware import Replica, power_curve, step_cost
+from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, PowerCurve, StepCost, Workload
+from tracekit.analyzers.kernels.replay import replay
+from tracekit.analyzers.scenario import Fleet
+from tracekit.analyzers.timeline import Timeline
+from tracekit.analyzers.workload import as_recorded
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One workload on one fleet, and what came of it."""
+
+    fleet: Fleet
+    replica: Replica
+    limits: FleetLimits
+    workload: Workload
+    timeline: Timeline
+
+
+def replay_on(workload: Workload, fleet: Fleet) -> Replay:
+    """The workload replayed on the fleet.
+
+    Raises
+    ------
+    UnknownName, ModelDoesNotFit : the fleet names what the catalog lacks, or what cannot be.
+    """
+    replica, limits = fleet.replica(), fleet.limits()
+    outcome = replay(workload, step_cost(replica), power_curve(replica), limits)
+    timeline = Timeline.of(
+        outcome, limits.replicas, gpus_per_replica=fleet.tp, usd_per_gpu_hour=replica.gpu.usd_per_hour.typical
+    )
+    return Replay(fleet, replica, limits, workload, timeline)
+
+
+def replay_recorded(workload: Workload) -> Outcome:
+    """The workload with every call at its recorded length: starts come back as they were recorded."""
+    nothing = StepCost(*(0.0,) * len(StepCost._fields))
+    dark = PowerCurve(*(0.0,) * len(PowerCurve._fields))
+    one = FleetLimits(1, 0, 1, 1, 1, 1)
+    return replay(as_recorded(workload), nothing, dark, one)

@@ -1,0 +1,181 @@
+"""Small workloads written as sessions of steps, and random ones, for the tests of the replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from tracekit.analyzers.kernels.layout import FleetLimits, PowerCurve, Router, StepCost, StepKind, Workload
+
+TICK = 2.0**-10
+"""Times that are multiples of it add without rounding, so that events fall on the very same instant."""
+
+NEVER = 10**9
+ROOFY = PowerCurve(90.0, 400.0, 0.05, 1.5, 2.5, 0.7, 0.95, 0.8, 0.9, 0.6)
+FLAT = PowerCurve(100.0, 200.0, np.inf, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+"""100 W idle, 300 W in every step."""
+
+
+@dataclass
+class Node:
+    kind: StepKind
+    input_tokens: int = 0
+    output_tokens: int = 0
+    duration_s: float = 0.0
+    lag_s: float = 0.0
+    parents: tuple[int, ...] = ()
+
+
+@dataclass
+class Story:
+    """One session; parents are places in `nodes`."""
+
+    arrival_s: float
+    nodes: list[Node] = field(default_factory=list)
+    tail_s: float = 0.0
+
+
+class Scenario(NamedTuple):
+    workload: Workload
+    cost: StepCost
+    power: PowerCurve
+    limits: FleetLimits
+
+
+def call(prompt: int, output: int, *parents: int, lag_s: float = 0.0) -> Node:
+    return Node(StepKind.CALL, prompt, output, lag_s=lag_s, parents=parents)
+
+
+def tool(duration_s: float, *parents: int, lag_s: float = 0.0) -> Node:
+    return Node(StepKind.TOOL, duration_s=duration_s, lag_s=lag_s, parents=parents)
+
+
+def gap(duration_s: float, *parents: int) -> Node:
+    return Node(StepKind.GAP, duration_s=duration_s, parents=parents)
+
+
+def workload_of(stories: list[Story]) -> Workload:
+    nodes = [node for story in stories for node in story.nodes]
+    starts = np.cumsum([0] + [len(story.nodes) for story in stories])
+    edges = [
+        (starts[session] + parent, starts[session] + place)
+        for session, story in enumerate(stories)
+        for place, node in enumerate(story.nodes)
+        for parent in node.parents
+    ]
+    edges.sort()
+    children = (
+        np.bincount([parent for parent, _ in edges], minlength=len(nodes)) if edges else [0] * len(nodes)
+    )
+
+    def ints(values: list[int]) -> np.ndarray:
+        return np.array(values, np.int64)
+
+    def floats(values: list[float]) -> np.ndarray:
+        return np.array(values, np.float64)
+
+    return Workload(
+        session_arrival_s=floats([story.arrival_s for story in stories]),
+        session_tail_s=floats([story.tail_s for story in stories]),
+        session_step_start=ints(starts),
+        kind=np.array([node.kind for node in nodes], np.int8),
+        session=ints([session for session, story in enumerate(stories) for _ in story.nodes]),
+        input_tokens=ints([node.input_tokens for node in nodes]),
+        output_tokens=ints([node.output_tokens for node in nodes]),
+        duration_s=floats([node.duration_s for node in nodes]),
+        lag_s=floats([node.lag_s for node in nodes]),
+        parent_count=ints([len(node.parents) for node in nodes]),
+        child_start=ints([0, *np.cumsum(children)]),
+        child_index=ints([child for _, child in edges]),
+    )
+
+
+def fleet(replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: int) -> FleetLimits:
+    limits = {
+        "max_num_seqs": 256,
+        "max_num_batched_tokens": 8192,
+        "kv_capacity_tokens": NEVER,
+        "max_model_len": NEVER,
+    } | limits
+    return FleetLimits(replicas, int(router), **limits)
+
+
+@st.composite
+def stories(draw: st.DrawFn, seconds: st.SearchStrategy[float]) -> Story:
+    nodes = []
+    for place in range(draw(st.integers(0, 7))):
+        kind = draw(
+            st.sampled_from([StepKind.CALL, StepKind.CALL, StepKind.TOOL, StepKind.TOOL, StepKind.GAP])
+        )
+        parents = set(draw(st.lists(st.integers(0, place - 1), max_size=3))) if place else set()
+        nodes.append(
+            Node(
+                kind,
+                draw(st.integers(0, 90)) if kind == StepKind.CALL else 0,
+                draw(st.integers(0, 12)) if kind == StepKind.CALL else 0,
+                draw(seconds) if kind != StepKind.CALL else 0.0,
+                draw(st.sampled_from([0.0, 0.0, draw(seconds)])),
+                tuple(sorted(parents)),
+            )
+        )
+    return Story(draw(seconds), nodes, draw(st.sampled_from([0.0, draw(seconds)])))
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Up to 7 sessions on up to 4 replicas; half of them in ticks, so that many events coincide."""
+    in_ticks = draw(st.booleans())
+    if in_ticks:
+        seconds = st.integers(0, 60).map(lambda ticks: ticks * TICK)
+        terms = st.sampled_from([0.0, TICK / 8, TICK / 4])
+        bases = st.sampled_from([0.0, TICK, 5 * TICK])
+    else:
+        seconds = st.floats(0.0, 0.06)
+        terms = st.floats(0.0, 3e-4)
+        bases = st.floats(1e-4, 6e-3)
+    shares = st.sampled_from([0.0, 1e-4, 3.3e-3])
+    cost = StepCost(
+        draw(bases),
+        draw(terms),
+        draw(terms) / 64,
+        draw(terms),
+        draw(terms) / 64,
+        *(draw(shares) for _ in range(4)),
+    )
+    workload = workload_of(draw(st.lists(stories(seconds), min_size=1, max_size=7)))
+    limits = FleetLimits(
+        draw(st.integers(1, 4)),
+        int(draw(st.sampled_from(list(Router)))),
+        draw(st.sampled_from([1, 2, 3, 64])),
+        draw(st.sampled_from([3, 16, 50, 8192])),
+        draw(st.sampled_from([70, 120, 250, NEVER])),
+        draw(st.sampled_from([80, NEVER])),
+    )
+    return Scenario(workload, cost, draw(st.sampled_from([FLAT, ROOFY])), limits)
+
+
+def crowd(seed: int, sessions: int = 25) -> Scenario:
+    """Return a busy fleet: agents that arrive close together, with tools between their calls."""
+    draw = np.random.default_rng(seed)
+    told = []
+    for arrival in np.cumsum(draw.exponential(0.02, sessions)):
+        nodes = [call(int(draw.integers(1, 200)), int(draw.integers(1, 30)))]
+        for _ in range(draw.integers(0, 4)):
+            window = range(len(nodes), len(nodes) + int(draw.integers(1, 4)))
+            nodes += [tool(float(draw.exponential(0.08)), window.start - 1) for _ in window]
+            lag_s = float(draw.exponential(0.01))
+            nodes.append(call(int(draw.integers(1, 200)), int(draw.integers(1, 30)), *window, lag_s=lag_s))
+        told.append(Story(float(arrival), nodes, float(draw.exponential(0.01))))
+    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8)
+    limits = FleetLimits(
+        int(draw.integers(1, 5)),
+        int(draw.integers(0, 3)),
+        int(draw.choice([2, 8, 64])),
+        int(draw.choice([32, 128, 8192])),
+        int(draw.choice([230, 900, NEVER])),
+        int(draw.choice([225, NEVER])),
+    )
+    return Scenario(workload_of(told), cost, ROOFY, limits)

@@ -1,0 +1,96 @@
+"""Whatever a server sends, the client reads those very bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+BODY = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+URL = "http://server/v1/chat/completions"
+
+
+class Pieces(httpx.SyncByteStream):
+    def __init__(self, pieces: list[bytes], error: Exception | None = None) -> None:
+        self.pieces = pieces
+        self.error = error
+        self.closed = 0
+
+    def __iter__(self) -> Any:
+        yield from self.pieces
+        if self.error is not None:
+            raise self.error
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def client(stream: Pieces, **headers: str) -> httpx.Client:
+    return httpx.Client(
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, headers=headers, stream=stream))
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(pieces=st.lists(st.binary(max_size=40), max_size=6))
+def test_bytes_pass_unchanged(hooked: Any, pieces: list[bytes]) -> None:
+    stream = Pieces(pieces)
+    with client(stream) as http, http.stream("POST", URL, json=BODY) as response:
+        assert list(response.iter_raw()) == [piece for piece in pieces if piece]
+    assert stream.closed == 1
+    starts, ends = hooked("attempt_start"), hooked("attempt_end")
+    assert len(starts) == len(ends)
+    assert ends[-1]["response_bytes"] == sum(map(len, pieces))
+
+
+def test_exceptions_pass_unchanged(hooked: Any) -> None:
+    error = httpx.ReadError("gone")
+    with client(Pieces([b"data: 1"], error)) as http, pytest.raises(httpx.ReadError) as caught:
+        http.post(URL, json=BODY)
+    assert caught.value is error
+    [end] = hooked("attempt_end")
+    assert (end["status"], end["error_type"], end["http_status"]) == ("error", "ReadError", 200)
+
+
+def test_a_stream_that_just_stops_is_an_error(hooked: Any) -> None:
+    stream = Pieces([b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n'])
+    with client(stream, **{"content-type": "text/event-stream"}) as http:
+        http.post(URL, json=BODY)
+    [end] = hooked("attempt_end")
+    assert (end["status"], end["error_type"]) == ("error", "stream_truncated")
+
+
+def test_closing_after_the_last_event_is_not_cancelling(hooked: Any) -> None:
+    stream = Pieces(
+        [b'data: {"choices":[{"finish_reason":"stop","delta":{}}]}\n\n', b"data: [DONE]\n\n", b"more"]
+    )
+    with client(stream) as http, http.stream("POST", URL, json=BODY) as response:
+        pieces = response.iter_raw()
+        next(pieces)
+        next(pieces)
+    assert hooked("attempt_end")[0]["status"] == "ok"
+
+
+def test_the_stream_keeps_its_attributes(hooked: Any) -> None:
+    stream = Pieces([b"{}"])
+    stream.colour = "blue"  # type: ignore[attr-defined]
+    with client(stream) as http, http.stream("POST", URL, json=BODY) as response:
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        assert response.stream._stream.colour == "blue"  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError):
+            _ = response.stream.no_such_thing  # type: ignore[attr-defined]
+
+
+def test_a_nested_request_is_counted_once(hooked: Any) -> None:
+    def forward(request: httpx.Request) -> httpx.Response:
+        with httpx.Client(
+            transport=httpx.MockTransport(lambda inner: httpx.Response(200, json={"id": "x"}))
+        ) as inner:
+            return inner.post(URL, json=BODY)
+
+    with httpx.Client(transport=httpx.MockTransport(forward)) as http:
+        assert http.post(URL, json=BODY).json() == {"id": "x"}
+    assert len(hooked("attempt_start")) == 1

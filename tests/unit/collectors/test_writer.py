@@ -1,0 +1,155 @@
+"""The spool's writer under everything that happens to files in other people's processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracekit.collectors.inside import spool
+from tracekit.collectors.inside.clock import Clock
+from tracekit.collectors.inside.spool import Writer
+from tracekit.spool import read_spool
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Writer:
+    return Writer(str(tmp_path), Clock("1000:0"), "9.9")
+
+
+def test_first_record_says_who_writes(writer: Writer, tmp_path: Path) -> None:
+    writer.write("mark", 5, {"name": "ü", "value": [1, None]})
+    [file] = tmp_path.glob("*.jsonl")
+    assert file.stat().st_mode & 0o777 == 0o600
+    process, mark = (json.loads(line) for line in file.read_text().splitlines())
+    assert (process["t"], process["pid"], process["ppid"], process["recorder"]) == (
+        "process",
+        os.getpid(),
+        os.getppid(),
+        "9.9",
+    )
+    assert file.name == f"{os.getpid()}-{process['ns']}.jsonl"
+    assert mark == {"t": "mark", "ns": 5, "name": "ü", "value": [1, None]}
+
+
+def test_the_clock_is_the_supervisors() -> None:
+    assert abs(Clock("5000000000000:0").now_ns() - 5000000000000) >= 0
+    assert Clock("7:0").offset_ns == 7
+    assert abs(Clock("rubbish").offset_ns - Clock().offset_ns) < 10_000_000
+
+
+def test_one_write_a_record(writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer.start()
+    written: list[bytes] = []
+    real = os.write
+    monkeypatch.setattr(spool.os, "write", lambda file, data: written.append(data) or real(file, data))
+    for number in range(3):
+        writer.write("mark", number, {})
+    assert len(written) == 3
+    assert all(line.endswith(b"\n") for line in written)
+
+
+def test_full_disk_loses_only_what_did_not_fit(
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.write
+    writer.write("mark", 1, {"name": "before"})
+    with monkeypatch.context() as patch:
+        patch.setattr(spool.os, "write", lambda file, data: real(file, data[:9]))
+        writer.write("mark", 2, {"name": "torn"})
+    with monkeypatch.context() as patch:
+
+        def full(file: int, data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        patch.setattr(spool.os, "write", full)
+        writer.write("mark", 3, {"name": "lost"})
+        writer.write("mark", 4, {"name": "lost"})
+    writer.write("mark", 5, {"name": "after"})
+    found = read_spool(tmp_path)
+    assert [record["name"] for record in found.records if record["t"] == "mark"] == ["before", "after"]
+    assert [record["detail"] for record in found.records if record["t"] == "note"] == ["3"]
+    assert found.unreadable_lines == 1
+
+
+def test_nothing_is_raised_without_a_directory(tmp_path: Path) -> None:
+    writer = Writer(str(tmp_path / "missing"), Clock())
+    writer.start()
+    writer.write("mark", 1, {})
+    writer.note("what", "detail")
+
+
+def test_what_cannot_be_written_as_json_is_lost_alone(writer: Writer, tmp_path: Path) -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    writer.write("mark", 1, {"value": loop})
+    writer.write("mark", 2, {"value": float("nan")})
+    assert [record["ns"] for record in read_spool(tmp_path).records if record["t"] == "mark"] == [2]
+
+
+def test_an_agent_that_closes_every_file(writer: Writer, tmp_path: Path) -> None:
+    """Daemons do; and the number may then be a file of theirs, into which nothing of ours may go."""
+    writer.write("mark", 1, {})
+    os.close(writer._file)
+    theirs = tmp_path / "theirs"
+    number = os.open(theirs, os.O_RDWR | os.O_CREAT)
+    assert number == writer._file
+    writer.write("mark", 2, {})
+    os.close(number)
+    assert theirs.read_bytes() == b""
+    assert [record["ns"] for record in read_spool(tmp_path).records if record["t"] == "mark"] == [1, 2]
+    assert len(list(tmp_path.glob("*.jsonl"))) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_writes_its_own_file(writer: Writer, tmp_path: Path) -> None:
+    writer.write("mark", 1, {"name": "parent"})
+    parent_id = writer.new_id()
+    child = os.fork()
+    if child == 0:
+        writer.write("mark", 2, {"name": "child", "id": writer.new_id()})
+        os._exit(0)
+    os.waitpid(child, 0)
+    writer.write("mark", 3, {"name": "parent"})
+    files = {int(file.name.split("-")[0]): file.read_text().splitlines() for file in tmp_path.glob("*.jsonl")}
+    assert len(files[os.getpid()]) == 3
+    process, mark = map(json.loads, files[child])
+    assert (process["pid"], process["ppid"]) == (child, os.getpid())
+    assert mark["id"] != parent_id
+    assert mark["id"].startswith(f"{child}-")
+
+
+def test_threads(writer: Writer, tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        for index in range(200):
+            writer.write("mark", index, {"id": writer.new_id(), "thread": number})
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = read_spool(tmp_path)
+    marks = [record for record in found.records if record["t"] == "mark"]
+    assert len(marks) == len({record["id"] for record in marks}) == 1600
+    assert len(list(tmp_path.glob("*.jsonl"))) == 1
+    assert found.unreadable_lines == 0
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from("abc"), st.none() | st.text() | st.integers() | st.booleans() | st.floats()
+    )
+)
+def test_hand_spelled_json_is_json(record: dict[str, Any]) -> None:
+    line = spool._flat(record)
+    if line is not None:
+        assert json.loads(line) == record
+    else:
+        assert any(isinstance(value, (bool, float)) for value in record.values())

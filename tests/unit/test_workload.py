@@ -1,0 +1,118 @@
+"""Traces compiled to graphs: recorded durations replay to the recorded starts; broken graphs are refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.spool_story import Story
+from tracekit.analyzers.kernels.layout import StepKind
+from tracekit.analyzers.release import poisson_release, scaled_release
+from tracekit.analyzers.replay import replay_recorded
+from tracekit.analyzers.workload import compile_workload
+from tracekit.errors import ScenarioInvalid, TraceEmpty, TraceUnreadable
+from tracekit.provenance import Provenance
+from tracekit.schema import Kind
+from tracekit.trace import Trace, table_of, write_trace
+
+ASK = [("system", "You are an agent."), ("user", "Who?")]
+
+
+def written(story: Story, path: Path) -> Trace:
+    merged = story.merged()
+    write_trace(path, merged.tables, merged.provenance)
+    return Trace.open(path)
+
+
+@pytest.fixture
+def story():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(5, 10, ASK, session="s", tools=[("a", "search"), ("b", "python")])
+    story.tool(12, 30, "search", session="s", tool_call_id="a")
+    story.tool(13, 45, "python", session="s", tool_call_id="b")
+    results = [*ASK, ("assistant", "", ("a", "b")), ("tool", "x", "a"), ("tool", "y", "b")]
+    story.call(51, 80, results, session="s", answer="done")
+    story.call(85, 99, [("user", "title")], session="s", status=500)
+    story.add("session_end", 120, id="s", status="ok")
+    story.call(40, 70, [("system", "Other."), ("user", "Hm")], thread=7, answer="x")
+    return story
+
+
+def test_recorded_durations_return_every_recorded_start(story, tmp_path):
+    trace = written(story, tmp_path / "t.parquet")
+    compiled = compile_workload(trace)
+    outcome = replay_recorded(compiled.workload)
+    rows = {row["row_id"]: row for kind in (Kind.LLM_CALL, Kind.TOOL_SPAN) for row in trace.rows(kind, ["row_id", "start_ns"]).to_pylist()}
+    starts_ns = np.array([rows[int(row)]["start_ns"] for row in compiled.row_id])
+    assert np.abs(outcome.steps["start_s"] * 1e9 + compiled.origin_ns - starts_ns).max() < 1000
+    session_end_s = outcome.sessions["end_s"]
+    assert session_end_s.max() == pytest.approx(0.120, abs=1e-6)
+
+
+def test_what_cannot_be_replayed_is_a_gap_and_counted(story, tmp_path):
+    story.call(130, 140, [("system", "Third."), ("user", "q")], thread=8, response={"usage": None, "usage_source": "missing"})
+    compiled = compile_workload(written(story, tmp_path / "t.parquet"))
+    assert compiled.calls == 3
+    assert compiled.unanswered_calls == 1
+    assert compiled.calls_without_tokens == 1
+    gaps = compiled.workload.duration_s[compiled.workload.kind == StepKind.GAP]
+    assert sorted(np.round(gaps * 1000)) == [10, 14]
+
+
+def test_retries_are_dropped_and_counted(tmp_path):
+    story = Story()
+    story.call(0, 5, ASK, status=429, retry=0, body="same")
+    story.call(1005, 1040, ASK, retry=1, body="same", answer="x")
+    compiled = compile_workload(written(story, tmp_path / "t.parquet"))
+    assert (compiled.calls, compiled.dropped_attempts) == (1, 1)
+
+
+def test_a_trace_without_tokens_says_so(tmp_path):
+    story = Story()
+    story.call(0, 5, ASK, response={"usage": None, "usage_source": "missing"})
+    with pytest.raises(TraceEmpty, match="no LLM call with token counts"):
+        compile_workload(written(story, tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("parents", [[99], [2], [1]], ids=["orphan", "later", "itself"])
+def test_graphs_that_cannot_be(tmp_path, parents):
+    calls = [
+        {"row_id": 1, "session_id": 0, "start_ns": 0, "end_ns": 5, "status": "ok", "input_tokens": 1, "output_tokens": 1, "parents": parents},
+        {"row_id": 2, "session_id": 0, "start_ns": 6, "end_ns": 9, "status": "ok", "input_tokens": 1, "output_tokens": 1, "parents": []},
+    ]
+    tables = {
+        Kind.SESSION: table_of(Kind.SESSION, [{"row_id": 0, "start_ns": 0, "end_ns": 9, "status": "ok"}]),
+        Kind.LLM_CALL: table_of(Kind.LLM_CALL, calls),
+    }
+    path = tmp_path / "t.parquet"
+    write_trace(path, tables, Provenance(1, "0", [], 0))
+    with pytest.raises(TraceUnreadable, match="does not hold what its format promises"):
+        compile_workload(Trace.open(path))
+
+
+def test_a_poisson_release_copies_sessions_whole(story, tmp_path):
+    workload = compile_workload(written(story, tmp_path / "t.parquet")).workload
+    drawn_workload, drawn = poisson_release(workload, 2.0, 50, seed=3)
+    assert len(drawn_workload.session_arrival_s) == 50
+    assert drawn_workload.session_arrival_s[0] == 0
+    for index, source in enumerate(drawn):
+        ours = slice(*drawn_workload.session_step_start[index : index + 2])
+        theirs = slice(*workload.session_step_start[source : source + 2])
+        for name in ("kind", "input_tokens", "duration_s", "lag_s", "parent_count"):
+            assert np.array_equal(getattr(drawn_workload, name)[ours], getattr(workload, name)[theirs])
+        children = drawn_workload.child_index[slice(*drawn_workload.child_start[[ours.start, ours.stop]])]
+        assert np.array_equal(
+            children - ours.start,
+            workload.child_index[slice(*workload.child_start[[theirs.start, theirs.stop]])] - theirs.start,
+        )
+    again, _drawn = poisson_release(workload, 2.0, 50, seed=3)
+    assert np.array_equal(again.session_arrival_s, drawn_workload.session_arrival_s)
+
+
+def test_a_scaled_release_needs_a_rate(story, tmp_path):
+    workload = compile_workload(written(story, tmp_path / "t.parquet")).workload
+    faster = scaled_release(workload, 100.0)
+    assert faster.session_arrival_s[-1] == pytest.approx(0.01)
+    with pytest.raises(ScenarioInvalid, match="poisson"):
+        scaled_release(workload._replace(session_arrival_s=np.zeros(2)), 1.0)

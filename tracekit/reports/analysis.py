@@ -1,0 +1,107 @@
+"""The document of `tracekit analyze`: the recording's half, and the whole."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.recorded import Recorded
+from tracekit.reports.document import SCHEMA_VERSION, Document
+from tracekit.reports.recording import not_seen_lines, plural
+from tracekit.trace import Trace
+from tracekit.units import percent, seconds
+
+
+def analysis_document(
+    trace: Trace, recorded: Recorded, replays: list[Document], assumptions: list[str], sources: dict[str, str]
+) -> Document:
+    """Everything `analyze` says, in the contract's keys."""
+    labels = trace.provenance.labels
+    labelled = [f"the recording is of {name}: {text}" for name, text in labels.items()]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "trace": str(trace.path),
+        "headline": _headline(recorded, replays),
+        "recorded": recorded_document(recorded),
+        "replays": replays,
+        "assumptions": [*labelled, *assumptions],
+        "sources": {"recorded times": "measured in the client (when the app read the bytes)", "tokens": "the server's usage"} | sources,
+        "not_seen": list(not_seen_lines(trace.provenance.not_seen)),
+    }
+
+
+def recorded_document(recorded: Recorded) -> Document:
+    """What the recording itself says."""
+    share = recorded.shares.totals()
+    utilization = recorded.device_utilization
+    return {
+        "calls": recorded.calls,
+        "calls_failed": recorded.calls_failed,
+        "sessions": len(recorded.sessions),
+        "tools": recorded.tools,
+        "models": recorded.models,
+        "makespan_s": recorded.makespan_s,
+        "ttft_s": _json(recorded.ttft_s),
+        "tpot_s": _json(recorded.tpot_s),
+        "e2e_s": _json(recorded.e2e_s),
+        "queue_s": None,
+        "session_s": _json(recorded.session_s),
+        "share": share,
+        "idle": {
+            "tool_share": share["tool"],
+            "no_call_in_flight": recorded.no_call_in_flight,
+            "device_idle": None if utilization is None else 1 - utilization,
+        },
+        "tokens": {
+            "input": recorded.input_tokens,
+            "output": recorded.output_tokens,
+            "cached": recorded.cached_tokens,
+            "by_class": recorded.tokens_by_class,
+        },
+        "prefix": asdict(recorded.prefix),
+        "power": [asdict(gpu) for gpu in recorded.power],
+        "energy_j": _measured_energy(recorded),
+        "per_session": [_session(row) for row in recorded.sessions.iter_rows(named=True)],
+    }
+
+
+def _measured_energy(recorded: Recorded) -> Document:
+    """Joules of all sampled GPUs; not attributed to calls: nothing says that they served them."""
+    counters = [gpu.counter_j for gpu in recorded.power if gpu.counter_j is not None]
+    whole = recorded.power and len(counters) == len(recorded.power)
+    return {"total": sum(counters) if whole else None, "source": "measured (counter)" if whole else None, "scope": "gpu"}
+
+
+def _session(row: dict[str, Any]) -> Document:
+    length_ns = row["end_ns"] - row["start_ns"]
+    return {
+        "session_id": row["session_id"],
+        "name": row["name"],
+        "start_ns": row["start_ns"],
+        "session_s": length_ns / 1e9,
+        "calls": row["calls"],
+        "tools": row["tools"],
+        "input_tokens": row["input_tokens"],
+        "output_tokens": row["output_tokens"],
+        "share": {
+            name: row[f"{name}_ns"] / length_ns if length_ns else None for name in ("llm", "tool", "overlap", "gap")
+        },
+    }
+
+
+def _json(spread: Distribution | None) -> Document | None:
+    return spread.to_json() if spread else None
+
+
+def _headline(recorded: Recorded, replays: list[Document]) -> str:
+    share = recorded.shares.totals()
+    words = (
+        f"{plural(recorded.calls, 'call')} in {plural(len(recorded.sessions), 'session')} over "
+        f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, {percent(share['tool'])} in tools"
+    )
+    if not replays:
+        return f"{words}."
+    idle = [replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"] for replay in replays]
+    span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
+    return f"{words}; replayed, the GPU is idle {span} of the time it is paid for."

@@ -1,0 +1,187 @@
+"""The one document that every format renders: a recording, its replays, assumptions and sources as JSON.
+
+Keys follow the command line's contract; None is unknown. `SCHEMA_VERSION` rises when a key changes meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from tracekit.analyzers.catalog import catalog
+from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.kernels.layout import Cause, State, StepKind
+from tracekit.analyzers.replay import Replay
+from tracekit.analyzers.share import shares
+from tracekit.analyzers.timeline import NS_PER_S
+from tracekit.analyzers.workload import Compiled
+from tracekit.units import J_PER_WH
+
+SCHEMA_VERSION = 1
+Document = dict[str, Any]
+
+
+def to_json(document: Document) -> str:
+    return json.dumps(document, indent=2, allow_nan=False)
+
+
+def replay_document(replay: Replay, isolated_j: np.ndarray | None, grid_code: str = catalog.DEFAULT_GRID) -> Document:
+    """One replay; `isolated_j` is each session's energy alone, shape (s,), or None if it was not asked for."""
+    timeline, outcome = replay.timeline, replay.timeline.outcome
+    served = outcome.calls["replica"] >= 0
+    queued_ns, end_ns = timeline.call_queued_ns[served], timeline.call_end_ns[served]
+    output_tokens = outcome.calls["output_tokens"][served]
+    session_ns = timeline.session_end_ns - timeline.session_start_ns
+    sessions = len(session_ns)
+    return {
+        "fleet": fleet_document(replay),
+        "assumed": list(replay.fleet.assumed),
+        "calls": int(np.count_nonzero(served)),
+        "calls_failed": outcome.refused,
+        "sessions": sessions,
+        "makespan_s": timeline.horizon_ns / NS_PER_S,
+        "ttft_s": _spread(timeline.call_first_token_ns[served] - queued_ns),
+        "tpot_s": _tpot(end_ns - timeline.call_first_token_ns[served], output_tokens),
+        "e2e_s": _spread(end_ns - queued_ns),
+        "queue_s": _spread(timeline.call_started_ns[served] - queued_ns),
+        "session_s": _spread(session_ns),
+        "share": _replayed_share(replay),
+        "tokens": {
+            "input": int(outcome.calls["input_tokens"][served].sum()),
+            "output": int(output_tokens.sum()),
+            "cached": None,
+            "by_class": None,
+        },
+        "gpu_s": _gpu_seconds(replay),
+        "idle_s": _by_cause({cause: ns * replay.fleet.tp / NS_PER_S for cause, ns in timeline.idle_ns.items()}),
+        "energy_j": {
+            "scope": "gpu",
+            "total": timeline.total_j,
+            "by_phase": _by_state(timeline.state_j),
+            "by_cause": _by_cause(timeline.idle_j),
+            "per_session": timeline.total_j / sessions,
+            "isolated_per_session": None if isolated_j is None else float(isolated_j.mean()),
+        },
+        "cost_usd": {"total": timeline.total_usd, "per_session": timeline.total_usd / sessions, "api_equivalent": None},
+        "carbon_g": _carbon(timeline.total_j, grid_code),
+        "prefix_hit_fraction": None,
+        "preemptions": None,
+        "kv_fraction": _kv_fraction(replay),
+        "engine_steps": outcome.engine_steps,
+        "tier": "analytic",
+        "error": _error_bands(replay),
+    }
+
+
+def fleet_document(replay: Replay) -> Document:
+    """The fleet as it was replayed, scheduler limits and price included."""
+    price = replay.replica.gpu.usd_per_hour
+    return {
+        "gpu": replay.replica.gpu.name,
+        "model": replay.replica.model.name,
+        "engine": replay.replica.engine.name,
+        "tp": replay.fleet.tp,
+        "replicas": replay.fleet.replicas,
+        "router": replay.fleet.router,
+        "max_num_seqs": replay.limits.max_num_seqs,
+        "max_num_batched_tokens": replay.limits.max_num_batched_tokens,
+        "max_model_len": replay.limits.max_model_len,
+        "kv_capacity_tokens": replay.limits.kv_capacity_tokens,
+        "usd_per_gpu_hour": {"low": price.low, "typical": price.typical, "high": price.high, "date": price.date},
+    }
+
+
+def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
+    """What the replays take for granted, a sentence each."""
+    notes = [
+        "tools and lags keep their recorded length: they belong to the recorded environment",
+        "scheduler: vLLM V1 without prefix cache and without preemption; KV is reserved at admission, every prompt is prefilled whole",
+        "token counts are the recorded tokenizer's",
+    ]
+    if compiled.calls_without_tokens:
+        notes.append(f"{compiled.calls_without_tokens} answered call(s) without token counts stay gaps of their recorded length")
+    if compiled.unanswered_calls:
+        notes.append(f"{compiled.unanswered_calls} unanswered call(s) stay gaps of their recorded length")
+    if compiled.dropped_attempts:
+        notes.append(f"{compiled.dropped_attempts} failed attempt(s) and the back-off after them are dropped")
+    if compiled.early_starts:
+        notes.append(f"{compiled.early_starts} step(s) began before a step they wait for had ended; they are moved to its end")
+    kinds = {f"{replay.replica.gpu.name} ${replay.replica.gpu.usd_per_hour.typical:g}/h ({replay.replica.gpu.usd_per_hour.kind}, {replay.replica.gpu.usd_per_hour.date})" for replay in replays}
+    return [*notes, f"prices: {'; '.join(sorted(kinds))}"]
+
+
+def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID) -> dict[str, str]:
+    """Where the replays' numbers come from, with their error."""
+    engine = replays[0].replica.engine
+    grid = catalog.grid(grid_code)
+    return {
+        "replayed time": f"modelled, analytic tier ({engine.name}); ITL error {_band(engine.itl_error)}",
+        "replayed energy": f"modelled, scope gpu; power error {_band(engine.power.error)}",
+        "cost": "modelled: billed GPU time x the catalog's typical price",
+        "carbon": f"modelled: energy x grid {grid.code} {grid.low:g}-{grid.high:g} g/kWh ({grid.source})",
+    }
+
+
+def _band(error: catalog.ErrorBand) -> str:
+    return f"{error.mape:.1%} mean, {error.median_ape:.1%} median ({error.on})"
+
+
+def _error_bands(replay: Replay) -> Document:
+    engine = replay.replica.engine
+    return {
+        name: {"mape": error.mape, "median_ape": error.median_ape, "on": error.on}
+        for name, error in (("itl", engine.itl_error), ("power", engine.power.error))
+    }
+
+
+def _spread(values_ns: np.ndarray) -> Document | None:
+    spread = Distribution.of(values_ns / NS_PER_S)
+    return spread.to_json() if spread else None
+
+
+def _tpot(decode_ns: np.ndarray, output_tokens: np.ndarray) -> Document | None:
+    long = output_tokens >= 2
+    spread = Distribution.of(decode_ns[long] / (output_tokens[long] - 1) / NS_PER_S)
+    return spread.to_json() if spread else None
+
+
+def _replayed_share(replay: Replay) -> dict[str, float | None]:
+    timeline, workload = replay.timeline, replay.workload
+    steps = workload.kind != StepKind.GAP
+    return shares(
+        workload.session[steps],
+        (workload.kind[steps] == StepKind.TOOL).astype(np.int64),
+        timeline.step_start_ns[steps],
+        timeline.step_end_ns[steps],
+        timeline.session_start_ns,
+        timeline.session_end_ns,
+    ).totals()
+
+
+def _gpu_seconds(replay: Replay) -> dict[str, float]:
+    seconds = {state.name.lower(): value for state, value in replay.timeline.gpu_s.items()}
+    return {"billed": replay.timeline.billed_ns * replay.fleet.tp / NS_PER_S} | seconds
+
+
+def _by_state(values: dict[State, float]) -> dict[str, float]:
+    return {state.name.lower(): value for state, value in values.items() if state is not State.OFF}
+
+
+def _by_cause(values: dict[Cause, float]) -> dict[str, float]:
+    return {cause.name.lower(): value for cause, value in values.items()}
+
+
+def _carbon(energy_j: float, grid_code: str) -> Document:
+    grid, kwh = catalog.grid(grid_code), energy_j / J_PER_WH / 1000
+    return {"low": kwh * grid.low, "high": kwh * grid.high, "grid": grid.code, "scope": "gpu"}
+
+
+def _kv_fraction(replay: Replay) -> dict[str, float | None]:
+    outcome, capacity = replay.timeline.outcome, replay.limits.kv_capacity_tokens
+    room_s = capacity * replay.fleet.replicas * outcome.horizon_s
+    return {
+        "mean": outcome.kv_token_s / room_s if room_s else None,
+        "max": outcome.kv_peak_tokens / capacity,
+    }

@@ -1,0 +1,198 @@
+"""A document of `analyze` or `replay` as tables on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from tracekit import units
+
+Document = dict[str, Any]
+
+_LATENCIES = (("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("call", "e2e_s"), ("queue", "queue_s"), ("session", "session_s"))
+_CAUSES = {
+    "transfer": "waiting for KV transfer",
+    "imbalance": "work queued elsewhere",
+    "tool_wait": "tools running",
+    "client_wait": "client thinking",
+    "peer_call": "session busy elsewhere",
+    "no_demand": "no demand",
+}
+_CLASSES = {
+    "instruction": "instruction",
+    "few_shot": "few-shot",
+    "user": "user",
+    "llm_history": "LLM history",
+    "tool_history": "tool history",
+    "output": "output",
+}
+SLOWEST = 8
+
+
+def print_analysis(document: Document, console: Console | None = None) -> None:
+    """The whole document: headline, what was recorded, what was replayed, assumptions, next command."""
+    console = console or Console()
+    recorded = document.get("recorded")
+    if recorded is not None:
+        _line(console, document["headline"], bold=True)
+        console.print()
+        _print_recorded(console, recorded)
+    print_replays(document, console)
+    if document.get("next"):
+        _line(console, f"Next: {document['next']}")
+
+
+def print_replays(document: Document, console: Console | None = None) -> None:
+    """The replays side by side, then assumptions and sources."""
+    console = console or Console()
+    replays = document.get("replays") or []
+    if replays:
+        for name in dict.fromkeys(name for replay in replays for name in replay["assumed"]):
+            _line(console, f"assumed: {name} (nothing in the trace or on the command line says so)")
+        console.print(_replay_table(replays))
+    _print_notes(console, document)
+
+
+def _print_recorded(console: Console, recorded: Document) -> None:
+    console.print(_latency_table(recorded))
+    console.print(_share_table(recorded))
+    if recorded["tokens"]["input"] is not None:
+        console.print(_token_table(recorded))
+    for gpu in recorded["power"]:
+        _line(console, _power_line(gpu))
+    console.print(_session_table(recorded["per_session"]))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+    return table
+
+
+def _latency_table(part: Document) -> Table:
+    table = _table("Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV")
+    for label, key in _LATENCIES:
+        spread = part.get(key)
+        if spread is not None:
+            values = [units.seconds(spread[name]) for name in ("mean", "p50", "p90", "p95", "p99")]
+            table.add_row(
+                label, units.count(spread["n"]), *values, units.ratio(spread["p95_over_p50"]), units.ratio(spread["cv"])
+            )
+    return table
+
+
+def _share_table(recorded: Document) -> Table:
+    table = _table("Where session time goes (measured)", "", "share")
+    share = recorded["share"]
+    table.add_row("LLM calls", units.percent(share["llm"]))
+    table.add_row("tools", units.percent(share["tool"]))
+    table.add_row("both at once", units.percent(share["overlap"]))
+    table.add_row("neither (client, framework, think time)", units.percent(share["gap"]), end_section=True)
+    idle = recorded["idle"]
+    table.add_row("idle 1: tool share of session time", units.percent(idle["tool_share"]))
+    table.add_row("idle 2: time with no LLM call in flight", units.percent(idle["no_call_in_flight"]))
+    device = idle["device_idle"]
+    table.add_row("idle 3: device not utilised", "no GPU samples" if device is None else units.percent(device))
+    return table
+
+
+def _token_table(recorded: Document) -> Table:
+    tokens, prefix = recorded["tokens"], recorded["prefix"]
+    table = _table("Tokens (server's usage; classes by bytes)", "", "tokens")
+    table.add_row("input", units.count(tokens["input"]))
+    table.add_row("output", units.count(tokens["output"]), end_section=tokens["by_class"] is not None)
+    if tokens["by_class"] is not None:
+        for key, label in _CLASSES.items():
+            table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
+    table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
+    table.add_row("input seen before (no cache could do better)", units.percent(prefix["shareable"]))
+    return table
+
+
+def _power_line(gpu: Document) -> str:
+    flag = "; more than 5 % apart" if gpu["disagrees"] else ""
+    return (
+        f"{gpu['name']} ({gpu['gpu']}): {units.energy(gpu['counter_j'])} by counter, "
+        f"{units.energy(gpu['integral_j'])} integrated, over {units.seconds(gpu['seconds'])}{flag}"
+    )
+
+
+def _session_table(sessions: list[Document]) -> Table:
+    shown = sorted(sessions, key=lambda session: -session["session_s"])[:SLOWEST]
+    more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
+    table = _table(f"Sessions{more}", "session", "time", "calls", "tools", "input", "output", "LLM", "tools", "both", "neither")
+    for session in shown:
+        share = session["share"]
+        table.add_row(
+            session["name"] or str(session["session_id"]),
+            units.seconds(session["session_s"]),
+            str(session["calls"]),
+            str(session["tools"]),
+            units.count(session["input_tokens"]),
+            units.count(session["output_tokens"]),
+            *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
+        )
+    return table
+
+
+def _replay_table(replays: list[Document]) -> Table:
+    title = "Replayed (modelled)"
+    table = _table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
+
+    def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
+        table.add_row(label, *values, end_section=end)
+
+    row("model", (replay["fleet"]["model"] for replay in replays))
+    row("makespan", (units.seconds(replay["makespan_s"]) for replay in replays))
+    row("session p50 / p95", (_pair(replay["session_s"]) for replay in replays))
+    row("TTFT p50 / p95", (_pair(replay["ttft_s"]) for replay in replays))
+    row("TPOT p50 / p95", (_pair(replay["tpot_s"]) for replay in replays), end=True)
+    row("GPU idle", (units.percent(replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"]) for replay in replays))
+    for cause, label in _CAUSES.items():
+        if any(replay["idle_s"][cause] for replay in replays):
+            row(f"  {label}", (units.percent(replay["idle_s"][cause] / replay["gpu_s"]["billed"]) for replay in replays))
+    table.add_section()
+    row("energy", (units.energy(replay["energy_j"]["total"]) for replay in replays))
+    row("  of it idle", (units.percent(replay["energy_j"]["by_phase"]["idle"] / replay["energy_j"]["total"]) for replay in replays))
+    row("  per session", (units.energy(replay["energy_j"]["per_session"]) for replay in replays))
+    if any(replay["energy_j"]["isolated_per_session"] is not None for replay in replays):
+        row("  per session, alone", (units.energy(replay["energy_j"]["isolated_per_session"]) for replay in replays))
+    table.add_section()
+    row("cost", (units.dollars(replay["cost_usd"]["total"]) for replay in replays))
+    row("  per session", (units.dollars(replay["cost_usd"]["per_session"]) for replay in replays))
+    row("carbon", (_range_g(replay["carbon_g"]) for replay in replays))
+    if any(replay["calls_failed"] for replay in replays):
+        row("calls refused", (units.count(replay["calls_failed"]) for replay in replays))
+    return table
+
+
+def _fleet_name(fleet: Document) -> str:
+    tp = f" TP{fleet['tp']}" if fleet["tp"] > 1 else ""
+    return f"{fleet['replicas']} x {fleet['gpu']}{tp}"
+
+
+def _pair(spread: Document | None) -> str:
+    return "-" if spread is None else f"{units.seconds(spread['p50'])} / {units.seconds(spread['p95'])}"
+
+
+def _range_g(carbon: Document) -> str:
+    return f"{carbon['low']:.3g}-{carbon['high']:.3g} g"
+
+
+def _print_notes(console: Console, document: Document) -> None:
+    notes = [*document["assumptions"], *(f"{name}: {source}" for name, source in document["sources"].items())]
+    if notes:
+        _line(console, "Assumptions and sources", bold=True)
+    for note in notes:
+        console.print(Padding(note, (0, 0, 0, 2)), highlight=False, markup=False, style="dim")
+    for phrase in document.get("not_seen", ()):
+        console.print(Padding(f"not seen: {phrase}", (0, 0, 0, 2)), highlight=False, markup=False, style="yellow")
+
+
+def _line(console: Console, text: str, *, bold: bool = False) -> None:
+    console.print(text, highlight=False, markup=False, style="bold" if bold else None, soft_wrap=True)
