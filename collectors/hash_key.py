@@ -1,4 +1,4 @@
-"""The user's own key: with it, equal prompts of different recordings are seen to be equal; without it, nothing is."""
+"""The user's own key: with it, equal prompts of two recordings are seen to be equal, by nobody else."""
 
 from __future__ import annotations
 

@@ -20,9 +20,10 @@ from tracekit.errors import LaunchFailed, OutputRefused
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
+SAMPLER_START_SECONDS = 2.0
 _DOUBLE_PRESS_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and programs inherit that
 _POLL_SECONDS = 0.2
 
@@ -36,6 +37,7 @@ def record(
     sample_power: bool = True,
     power_interval_s: float = 0.05,
     environment: Mapping[str, str] | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
 
@@ -46,6 +48,7 @@ def record(
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
     environment : the agent's environment before the recorder's additions; default: this process's.
+    labels : notes for the trace's provenance.
 
     Returns
     -------
@@ -60,6 +63,7 @@ def record(
     directory = spool_directory.absolute()
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
+    run["labels"] = dict(labels or {})
     _write_run(directory, run)
     surroundings = _environment(dict(os.environ if environment is None else environment), directory, run)
     _become_subreaper()
@@ -72,6 +76,7 @@ def record(
         code = _Watch(child, signals, directory).code()
     finally:
         if sampler is not None:
+            _await_first_record(sampler, directory)
             _stop(sampler)
         signals.restore()
     run["exit_code"] = code
@@ -182,6 +187,15 @@ def _start_sampler(directory: Path, clock: str, interval_s: float, mask: set[Any
         return None
 
 
+def _await_first_record(sampler: int, directory: Path) -> None:
+    """Let a sampler that a short command outran say what there is to say about power."""
+    end = time.monotonic() + SAMPLER_START_SECONDS
+    while time.monotonic() < end and not list(directory.glob(f"{sampler}-*.jsonl")):
+        if _group(sampler) is None:
+            return
+        time.sleep(0.005)
+
+
 def _stop(process: int) -> None:
     """End a child of ours: politely, then not."""
     for number, patience_s in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
@@ -207,6 +221,8 @@ class _Signals:
     """
 
     def __init__(self) -> None:
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:  # inherited; it would lose the exit code
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._taken = {number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN}
         self.outside: set[Any] = signal.pthread_sigmask(signal.SIG_BLOCK, self._taken | {signal.SIGCHLD})
 
@@ -282,14 +298,21 @@ class _Watch:
 
 
 def _children() -> list[int]:
-    """Children of this process that run Python or anything else, the sampler and zombies not counted."""
+    """Children of this process, and orphans that became ours; the sampler has a group of its own."""
     if not sys.platform.startswith("linux"):
         return []
     try:
         pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     except OSError:
         return []
-    return [int(pid) for pid in pids if os.getpgid(int(pid)) == os.getpgrp()]
+    return [int(pid) for pid in pids if _group(int(pid)) == os.getpgrp()]
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _become_subreaper() -> None:

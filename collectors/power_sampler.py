@@ -114,7 +114,12 @@ def _thousandth(value: Any) -> float | None:
 
 
 def sample_until(writer: Writer, interval_s: float, is_over: Callable[[], bool]) -> bool:
-    """Write a `power` record per GPU and interval until `is_over`; one note and False if there is no power to read."""
+    """Write a `power` record per GPU and interval until `is_over`.
+
+    Returns
+    -------
+    whether there is power to read; if not, one note says why.
+    """
     try:
         import pynvml as nvml  # noqa: PLC0415  (a host without it gets a note, not a traceback)
     except ImportError:

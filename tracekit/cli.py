@@ -79,21 +79,37 @@ def tracekit(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Runs the command line and ends the process with the documented exit code."""
-    debug = "--debug" in sys.argv[1:2]
     try:
         code = tracekit.main(prog_name="tracekit", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
-        sys.exit(130)
-    except TracekitError as error:
-        if debug:
-            raise
-        click.echo(f"tracekit: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        code = 0
+    except Exception as error:
+        if "--debug" in sys.argv[1:2]:
+            raise
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Says on stderr what went wrong; the exit code. `record` failed before its command ran: 125."""
+    code = 2
+    if isinstance(error, click.ClickException):
+        error.show()
+    elif isinstance(error, TracekitError):
+        click.echo(f"tracekit: {error}", err=True)
+        code = error.exit_code
+    else:
+        click.echo(
+            f"tracekit: an error of our own: {type(error).__name__}: {error}. Type `tracekit --debug ...` with the "
+            "same words for its traceback, and report it, please.",
+            err=True,
+        )
+    return 125 if code == 2 and _command_asked_for() == "record" else code
+
+
+def _command_asked_for() -> str | None:
+    return next((word for word in sys.argv[1:] if not word.startswith("-")), None)

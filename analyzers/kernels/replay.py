@@ -977,7 +977,8 @@ def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
             output=np.maximum(1, tokens["output_tokens"]),
         ),
         nodes=prepare_nodes(workload),
-        children=workload.child_index,
+        # its own copy: a read-only array would be another type, and compile the kernel again
+        children=np.array(workload.child_index, np.int64),
         agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s, to_place=calls_of, **unset),
         idle=zeros((limits.replicas, CAUSES), IDLE_TALLY),
         tally=zeros(1, TALLY),

@@ -5,7 +5,7 @@ once, while PYTHONPATH stays for child processes. Only the standard library, in 
 2.7 can read: where the recorder cannot run (before 3.8, other implementations of `sys`), nothing happens.
 """
 
-# ruff: noqa: ANN001, ANN202, SIM105  (words of Python 2)
+# ruff: noqa: ANN001, ANN202, SIM105, UP036  (words of Python 2)
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False, check-untyped-defs=False
 
 import os

@@ -80,10 +80,7 @@ class Answer:
 
 def add_reasoning(answer: Answer, item: dict[str, Any]) -> bool:
     """Take the reasoning text of a message or delta, under whichever name the server gives it."""
-    for key in _REASONING_KEYS:
-        if answer.add_text(item.get(key), is_answer=False):
-            return True
-    return False
+    return any(answer.add_text(item.get(key), is_answer=False) for key in _REASONING_KEYS)
 
 
 def error_name(error: Any) -> str | None:

@@ -29,6 +29,8 @@ def started(event: str, arguments: tuple[Any, ...]) -> None:
         argv = [argv]
     words = [_word(word) for word in argv]
     program = _word(executable) if executable else (words[0] if words else "")
+    if " " in program and not os.path.exists(program):
+        program = program.split(" ", 1)[0]  # a whole command line in place of a name
     why = _why_not_followed(program, words[1:], environment)
     if why:
         _note(os.path.basename(program), why)

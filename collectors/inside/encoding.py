@@ -18,16 +18,12 @@ def decoder(encoding: str) -> Callable[[bytes], bytes] | None:
         return bytes
     if len(names) > 1:
         return None
-    name = names[0]
-    if name in ("gzip", "x-gzip"):
-        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
-    if name == "deflate":
-        return _Deflate().decode
-    if name == "br":
-        return _brotli()
-    if name == "zstd":
-        return _zstandard()
-    return None
+    make = _DECODERS.get(names[0])
+    return None if make is None else make()
+
+
+def _gzip() -> Callable[[bytes], bytes]:
+    return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
 
 
 class _Deflate:
@@ -50,30 +46,37 @@ class _Deflate:
 
 
 def _brotli() -> Callable[[bytes], bytes] | None:
-    for name in ("brotli", "brotlicffi"):
-        try:
-            decompressor: Any = __import__(name).Decompressor()
-        except (ImportError, AttributeError):
-            continue
-        decode: Any = getattr(decompressor, "decompress", None) or decompressor.process
-        return decode  # type: ignore[no-any-return]
-    return None
+    brotli: Any = _first_importable("brotli", "brotlicffi")
+    if brotli is None:
+        return None
+    decompressor = brotli.Decompressor()
+    decode: Callable[[bytes], bytes] = getattr(decompressor, "decompress", None) or decompressor.process
+    return decode
 
 
 def _zstandard() -> Callable[[bytes], bytes] | None:
-    for load in (_zstandard_of_stdlib, _zstandard_of_package):
+    zstd: Any = _first_importable("compression.zstd", "zstandard")
+    if zstd is None:
+        return None
+    decompressor = zstd.ZstdDecompressor()
+    make = getattr(decompressor, "decompressobj", None)  # the package's; the standard library's is one itself
+    decode: Callable[[bytes], bytes] = (make() if make else decompressor).decompress
+    return decode
+
+
+def _first_importable(*names: str) -> Any:
+    for name in names:
         try:
-            return load()
-        except (ImportError, AttributeError):
+            return __import__(name, fromlist=["*"])
+        except ImportError:  # noqa: PERF203
             continue
     return None
 
 
-def _zstandard_of_stdlib() -> Callable[[bytes], bytes]:
-    zstd: Any = __import__("compression.zstd", fromlist=["ZstdDecompressor"])
-    return zstd.ZstdDecompressor().decompress  # type: ignore[no-any-return]
-
-
-def _zstandard_of_package() -> Callable[[bytes], bytes]:
-    zstandard: Any = __import__("zstandard")
-    return zstandard.ZstdDecompressor().decompressobj().decompress  # type: ignore[no-any-return]
+_DECODERS: dict[str, Callable[[], Callable[[bytes], bytes] | None]] = {
+    "gzip": _gzip,
+    "x-gzip": _gzip,
+    "deflate": lambda: _Deflate().decode,
+    "br": _brotli,
+    "zstd": _zstandard,
+}

@@ -48,10 +48,11 @@ def observe(
     if writer is None or api is None or STATE.observed.get():
         return None
     try:
-        request = json.loads(body) if body else None
+        request = json.loads(body or b"")
     except (ValueError, RecursionError):
+        STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
-    if not body or request is None or not is_call(api, request):
+    if body is None or not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
     return Exchange(writer, api, transport, url, facts, retry_count)
@@ -137,7 +138,7 @@ class Exchange:
         reading = Reading(self._api, chunks, stamps, self._encoding, self._content_type)
         fields.update(reading.times())
         fields["response"] = reading.facts(hashing())
-        if self._status >= 400:
+        if self._status >= 300:
             fields["error_type"] = http_error_type(self._status, reading)
         elif error is None:
             fields.update(_verdict(reading, closed_early, cut=bool(self._tail)))
@@ -148,7 +149,7 @@ class Exchange:
         if error is not None:
             error_type = type(error).__name__
             status = "cancelled" if error_type in _CANCELLED else "error"
-        elif self._status is not None and self._status >= 400:
+        elif self._status is not None and self._status >= 300:
             status, error_type = "error", http_error_type(self._status, None)
         return {
             "id": self._id,
@@ -166,7 +167,7 @@ class Exchange:
 
 
 def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:
-    """How a response that raised nothing went: many clients stop reading at the last event, before the end."""
+    """How a response that raised nothing went; many clients stop reading at the last event, before the end."""
     answer = reading.answer
     if answer.error_type is not None:
         return {"status": "error", "error_type": answer.error_type}

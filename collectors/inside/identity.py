@@ -15,7 +15,9 @@ class Hashing:
     """64-bit hashes with the user's own key, so that nobody else can guess a text and check."""
 
     def __init__(self, key: bytes) -> None:
-        self._empty = blake2b(digest_size=8, key=key if len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest())
+        self._empty = blake2b(
+            digest_size=8, key=key if len(key) <= blake2b.MAX_KEY_SIZE else blake2b(key).digest()
+        )
 
     def new(self) -> blake2b:
         """An empty hash."""
@@ -41,6 +43,12 @@ class PrefixHash:
         self._blocks: list[bytes] = []
         self.length = 0
 
+    def copy(self) -> PrefixHash:
+        """One to go on from here with, while this one stays."""
+        twin = PrefixHash.__new__(PrefixHash)
+        twin._hash, twin._blocks, twin.length = self._hash.copy(), self._blocks[:], self.length
+        return twin
+
     def add(self, data: bytes) -> str:
         """Append bytes; the hash of everything so far, 16 hex digits."""
         update, digest, blocks = self._hash.update, self._hash.digest, self._blocks
@@ -60,15 +68,18 @@ class PrefixHash:
 
 
 def hashing() -> Hashing:
-    """This recording's hashing; if its key cannot be read, one that no other process shares, and a note."""
+    """The recording's hashing; if its key cannot be read, one that no other process shares, and a note."""
     if STATE.hashing is None:
-        try:
-            with open(STATE.hash_key_file, "rb") as stream:
-                key = stream.read(4096).strip()
-            if not key:
-                raise ValueError("empty")
-        except (OSError, ValueError) as error:
-            STATE.note("hash_key_missing", type(error).__name__)
-            key = os.urandom(32)
-        STATE.hashing = Hashing(key)
+        key = _key()
+        if not key:
+            STATE.note("hash_key_missing", STATE.hash_key_file)
+        STATE.hashing = Hashing(key or os.urandom(32))
     return STATE.hashing
+
+
+def _key() -> bytes:
+    try:
+        with open(STATE.hash_key_file, "rb") as stream:
+            return stream.read(4096).strip()
+    except OSError:
+        return b""

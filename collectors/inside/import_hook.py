@@ -54,10 +54,7 @@ def _patch_after_execution(loader: Any) -> None:
     original = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        try:
-            del loader.exec_module
-        except AttributeError:
-            pass
+        loader.__dict__.pop("exec_module", None)
         original(module)
         patch(module)
 

@@ -1,4 +1,4 @@
-"""What a program may say about itself: `tool`, `session` and `mark`. They do nothing unless it is recorded."""
+"""What a program may say about itself: `tool`, `session`, `mark`. They do nothing unless it is recorded."""
 
 from __future__ import annotations
 

@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from .identity import BLOCK_BYTES, Hashing, PrefixHash
-from .json_text import encoder
+from .identity import BLOCK_BYTES, Hashing
+from .prompt import Memory, Part
 from .wire import model_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, NamedTuple
+    from typing import Any
 
-    class Part(NamedTuple):
-        """One piece of the prompt in template order."""
-
-        role: str
-        value: Any
-        text: str
-        tool_call_ids: list[str]
-        tool_result_id: str | None
-
-else:
-    from collections import namedtuple
-
-    Part = namedtuple("Part", "role value text tool_call_ids tool_result_id")
-
-_canonical = encoder(sort_keys=True, ensure_ascii=False)
+_memory = Memory()
 
 
 def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:
     """The `request` of an attempt's start, as `tracekit.spool` lists it."""
-    prefix = PrefixHash(hashing)
-    parts = []
     if b'"cache_control"' in raw:  # a marker that moves from turn to turn and is no part of the prompt
         body = _without_cache_control(body)
-    for part in _PARTS[api](body):
-        data = _canonical(part.value).encode("utf-8", "surrogatepass")
-        parts.append(
-            {
-                "role": part.role,
-                "bytes": len(data),
-                "prefix_hash": prefix.add(data),
-                "content_hash": hashing.of_text(part.text),
-                "tool_call_ids": part.tool_call_ids,
-                "tool_result_id": part.tool_result_id,
-            }
-        )
+    prompt = _memory.prompt(list(_PARTS[api](body)), hashing)
     options = body.get("stream_options")
     tools = body.get("tools") or body.get("functions")
     return {
@@ -61,10 +34,10 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
         "conversation_id": _conversation(body.get("conversation")),
         "body_bytes": len(raw),
         "body_hash": hashing.of_bytes(raw),
-        "prompt_bytes": prefix.length,
+        "prompt_bytes": prompt.prefix.length,
         "block_bytes": BLOCK_BYTES,
-        "block_hashes": prefix.blocks(),
-        "parts": parts,
+        "block_hashes": prompt.prefix.blocks(),
+        "parts": prompt.facts,
     }
 
 

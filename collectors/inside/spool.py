@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Writer:
     """Appends records to ``<directory>/<pid>-<start_ns>.jsonl``; a forked child opens its own file.
 
-    Its first record is `process`, unless it is no part of the agent. Records that could not be written are counted; a note says how many as soon as writing works again.
+    The first record is `process`, unless the process is no part of the agent. Records that could not be
+    written are counted; a note says how many as soon as writing works again.
     """
 
     def __init__(self, directory: str, clock: Clock, version: str = "", *, is_agent: bool = True) -> None:

@@ -50,5 +50,5 @@ def model_of(body: dict[str, Any], path: str) -> str | None:
     model = body.get("model")
     if isinstance(model, str):
         return model
-    before, found, after = path.partition("/deployments/")
+    _, found, after = path.partition("/deployments/")
     return after.split("/", 1)[0] if found else None

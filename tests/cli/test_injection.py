@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +122,8 @@ def interpreters() -> list[str]:
     for python in places:
         if python.exists():
             code = "import sys; print('%d.%d' % sys.version_info[:2], sys.version_info >= (3, 8))"
-            answer = subprocess.run(
-                [str(python), "-c", code], capture_output=True, text=True, check=False
-            ).stdout.split()
+            answer = subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=False)
+            answer = answer.stdout.split()
             if len(answer) == 2 and answer[1] == "True":
                 found[answer[0]] = str(python)
     return sorted(found.values())
@@ -172,6 +170,30 @@ def test_an_agent_and_its_children(record: Any, agent: Any, tmp_path: Path) -> N
     assert all(start["pid"] in processes for start in run.of("attempt_start"))
     assert run.spool.unreadable_lines == 0
     assert run.spool.run["exit_code"] == 0
+
+
+def test_marks_and_hooks_meet(record: Any, agent: Any) -> None:
+    """The hooks were loaded under a private name; the program imports the installed tracekit."""
+    program = """
+    import tracekit
+    assert "collectors" in tracekit.tool.__module__
+    with tracekit.session("task") as task:
+        with tracekit.tool("work"):
+            ask("inside")
+        task.score(0.5)
+    """
+    run = record(agent(program))
+    assert (run.code, run.stderr) == (0, "")
+    [attempt], [session], [tool] = run.of("attempt_start"), run.of("session_start"), run.of("tool_start")
+    assert (attempt["session"], attempt["tool"]) == (session["id"], tool["id"])
+    assert len({record["id"] for record in (attempt, session, tool)}) == 3
+
+
+def test_power_is_asked_for_even_by_a_short_command(record: Any) -> None:
+    run = record([sys.executable, "-c", "pass"], sample_power=True)
+    assert len([note for note in run.of("note") if note["what"] == "power_unavailable"]) == 1 or run.of(
+        "power"
+    )
 
 
 def test_a_kill_leaves_everything_before_it(supervise: Any, agent: Any, tmp_path: Path) -> None:

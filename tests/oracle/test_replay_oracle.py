@@ -7,13 +7,13 @@ from tests.oracle.workloads import Scenario, crowd, scenarios
 from tracekit.analyzers.kernels.replay import replay
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios())
 def test_kernel_agrees_with_the_definition(scenario: Scenario) -> None:
     assert_same_outcome(replay(*scenario), replay_by_hand(*scenario))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(24))
 def test_kernel_agrees_on_a_busy_fleet(seed: int) -> None:
     scenario = crowd(seed)
     assert_same_outcome(replay(*scenario), replay_by_hand(*scenario))

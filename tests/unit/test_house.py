@@ -14,7 +14,7 @@ PUBLIC_ROOMS = ["tracekit", "collectors", "analyzers"]
 
 
 def packages_on_disk():
-    found = {"tracekit.sample_traces"}
+    found = {"tracekit.sample_traces", "tracekit.demo.corpus"}  # data alone
     for package, folder in DIRECTORIES.items():
         for init in (ROOT / folder).rglob("__init__.py"):
             inner = init.parent.relative_to(ROOT / folder)

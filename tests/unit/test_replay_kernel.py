@@ -1,12 +1,14 @@
 """Rules of the replay one at a time, worked out by hand; steps mostly take 1 s whatever is in them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numba
 import numpy as np
 import pytest
 
 from tests.oracle.agreement import assert_same_outcome
 from tests.oracle.replay_oracle import replay_by_hand
-from tests.oracle.workloads import FLAT, ROOFY, Story, call, fleet, gap, tool, workload_of
+from tests.oracle.workloads import FLAT, ROOFY, Story, call, crowd, fleet, gap, tool, workload_of
 from tracekit.analyzers.kernels.layout import Cause, Outcome, Router, State, StepCost
 from tracekit.analyzers.kernels.replay import REBASE_STEPS, advance, replay
 from tracekit.analyzers.timeline import Account, Timeline
@@ -221,6 +223,15 @@ def test_a_replica_waits_for_the_parallel_call_of_its_session() -> None:
     assert outcome.sessions["idle_s"][0, Cause.PEER_CALL] == 4.0
 
 
+def test_a_client_goes_before_a_parallel_call() -> None:
+    """On replica 1 from 1 s on: one session whose other call runs on replica 0, and one in a gap."""
+    parallel = Story(0.0, [call(1, 5), call(1, 1), call(1, 1, 0, 1)])
+    in_gap = Story(0.0, [call(1, 1), gap(2.0, 0), call(1, 1, 1)])
+    outcome = run([parallel, Story(0.0, [call(1, 1)]), in_gap], replicas=2)
+    assert spans(outcome, 1)[1:3] == [(Cause.CLIENT_WAIT, 1.0, 3.0), (Cause.PEER_CALL, 3.0, 5.0)]
+    assert outcome.sessions["idle_s"][2, Cause.CLIENT_WAIT] == 2.0
+
+
 def test_a_call_passed_over_elsewhere_is_imbalance() -> None:
     """Calls 0 and 2 share replica 0, which takes one at a time; replica 1 is free from 1 s on."""
     told = [Story(0.0, [call(1, 3)]), Story(0.0, [call(1, 1)]), Story(0.5, [call(1, 1)])]
@@ -264,6 +275,25 @@ def test_a_fleet_that_could_never_finish_is_refused(limit: str) -> None:
 def test_a_step_cannot_start_before_its_parent_ends() -> None:
     with pytest.raises(ValueError, match="negative"):
         run([Story(0.0, [call(1, 1), tool(1.0, 0, lag_s=-0.1)])])
+
+
+def test_arrays_of_any_kind_are_taken_without_compiling_again() -> None:
+    workload = workload_of([Story(0.0, [call(5, 2), tool(1.0, 0), call(5, 2, 1)])])
+    plain = replay(workload, SECOND_A_STEP, FLAT, fleet())
+    compiled = len(getattr(advance, "signatures", ()))
+    children = workload.child_index.astype(np.int32)
+    children.flags.writeable = False
+    other = replay(workload._replace(child_index=children), SECOND_A_STEP._replace(base_s=1), FLAT, fleet())
+    assert_same_outcome(other, plain)
+    assert len(getattr(advance, "signatures", ())) == compiled
+
+
+def test_replays_run_side_by_side() -> None:
+    """Kernels release the GIL; nothing is shared between two replays."""
+    alone = [replay(*crowd(seed)).calls.tobytes() for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(lambda seed: replay(*crowd(seed)).calls.tobytes(), range(4)))
+    assert together == alone
 
 
 # --- the integer clock ---

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from tracekit.demo.extra import optional
+from tracekit.demo.extra import DemoExtraError, optional
 from tracekit.demo.labels import MODEL_ID
 from tracekit.demo.question import Question
 from tracekit.demo.questions import EXAMPLE, QUESTIONS, SYSTEM_PROMPT
@@ -135,7 +135,11 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=6, help="how many questions to ask (default 6)")
     parser.add_argument("--concurrency", type=int, default=3, help="how many at once (default 3)")
     options = parser.parse_args()
-    run_sessions(options.base_url, options.sessions, options.concurrency)
+    try:
+        run_sessions(options.base_url, options.sessions, options.concurrency)
+    except DemoExtraError as missing:
+        print(missing, file=sys.stderr)
+        return missing.exit_code
     return 0
 
 

@@ -55,10 +55,10 @@ def search(query: str, limit: int = 3) -> str:
 
 
 def python(code: str) -> str:
-    """What the snippet prints (and its error, if it fails), run by this Python without the user's site."""
+    """What the snippet prints (and its error, if it fails), run by this Python in a process of its own."""
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", code],
+            [sys.executable, "-P", "-c", code],
             capture_output=True,
             text=True,
             timeout=PYTHON_TIMEOUT_S,

@@ -152,6 +152,17 @@ def test_a_longer_prompt_keeps_the_hashes_of_its_prefix() -> None:
     assert len(long_blocks) > len(short_blocks)
 
 
+def test_a_remembered_conversation_hashes_as_a_new_one() -> None:
+    messages = [{"role": "user", "content": f"{number} " * 90} for number in range(12)]
+    other = Hashing(b"test key")  # remembers nothing of what the first one hashed
+    for end in (3, 5, 12, 4, 12):
+        grown = facts("chat", model="m", messages=messages[:end], tools=TOOLS)
+        body = {"model": "m", "messages": messages[:end], "tools": TOOLS}
+        alone = request_facts("chat", body, json.dumps(body).encode(), "/v1/x", other)
+        assert {**grown, "body_hash": 0, "body_bytes": 0} == {**alone, "body_hash": 0, "body_bytes": 0}
+        other = Hashing(b"test key")
+
+
 @given(st.lists(st.binary(max_size=1000), max_size=8))
 def test_prefix_hashes_are_plain_keyed_hashes(pieces: list[bytes]) -> None:
     prefix = PrefixHash(HASHING)

@@ -1,5 +1,6 @@
 """The agent against the served endpoint, both as processes of their own."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -91,3 +92,22 @@ def test_a_server_that_is_never_ready_is_ended(weights):
         serving(weights, ready_timeout_s=0.01),
     ):
         pass
+
+
+@pytest.mark.demo
+def test_the_server_ends_in_the_middle_of_an_answer(weights):
+    from tracekit.demo.questions import QUESTIONS
+    from tracekit.demo.tools import DEFINITIONS
+
+    request = {
+        "messages": [{"role": "user", "content": QUESTIONS[0].text}],
+        "tools": list(DEFINITIONS),
+        "stream": True,
+    }
+    command = [sys.executable, "-m", "tracekit.demo.server", "--weights", str(weights)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as server:
+        base_url = json.loads(server.stdout.readline())["base_url"]
+        with httpx.stream("POST", f"{base_url}/chat/completions", json=request) as answer:
+            assert next(answer.iter_lines()).startswith("data: ")
+            server.terminate()
+            assert server.wait(10) == 0

@@ -1,0 +1,234 @@
+"""Each command as a user types it, and each bad input as a user meets it."""
+
+import json
+import os
+import resource
+import shutil
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.command_line import run
+from tests.unit.spool_story import Story
+from tracekit.cli import REGISTRY
+from tracekit.provenance import METADATA_KEY
+from tracekit.trace import arrow_schema, write_trace
+
+ASK = [("system", "You are an agent."), ("user", "Who?")]
+
+
+@pytest.fixture
+def trace(tmp_path):
+    """Two sessions with tools, in t.parquet."""
+    story = Story()
+    for thread in (1, 2):
+        shift = 100 * thread
+        story.call(shift, 300 + shift, ASK, tools=[("a", "search")], thread=thread)
+        more = [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")]
+        story.call(900 + shift, 1400 + shift, more, answer="done", thread=thread)
+    merged = story.merged()
+    write_trace(tmp_path / "t.parquet", merged.tables, merged.provenance)
+    return tmp_path
+
+
+def test_help_names_every_command(tmp_path):
+    out, _err = run("--help", cwd=tmp_path)
+    for name, row in REGISTRY.items():
+        assert name in out
+        assert row.help.split(".")[0][:30] in " ".join(out.split())
+        assert "--help" in run(name, "--help", cwd=tmp_path)[0]
+
+
+def test_analyze_prints_tables_and_json(trace):
+    out, _err = run("analyze", "t.parquet", cwd=trace)
+    for words in ("Latency, recorded", "Where session time goes", "GPU idle", "assumed: model Llama-3.1-8B", "Next: tracekit replay"):
+        assert words in out
+    document = json.loads(run("analyze", "t.parquet", "--json", "--gpu", "H100", "--gpu", "L40S", cwd=trace)[0])
+    assert {"schema_version", "trace", "assumptions", "sources", "recorded", "replays"} <= document.keys()
+    assert [replay["fleet"]["gpu"] for replay in document["replays"]] == ["H100-SXM-80GB", "L40S"]
+    recorded = document["recorded"]
+    assert (recorded["calls"], recorded["sessions"], recorded["tools"]) == (4, 2, 2)
+    assert sum(recorded["share"].values()) == pytest.approx(1)
+    for replay in document["replays"]:
+        assert sum(replay["share"].values()) == pytest.approx(1)
+        assert sum(replay["idle_s"].values()) == pytest.approx(replay["gpu_s"]["idle"], abs=1e-9)
+        assert sum(replay["energy_j"]["by_phase"].values()) == pytest.approx(replay["energy_j"]["total"])
+        assert sum(replay["energy_j"]["by_cause"].values()) == pytest.approx(replay["energy_j"]["by_phase"]["idle"])
+        assert replay["prefix_hit_fraction"] is None
+
+
+def test_replay_writes_a_timeline(trace):
+    words = ("replay", "t.parquet", "--gpu", "H100", "--model", "Llama-3.1-8B", "--replicas", "2", "--rate", "5/s", "--sessions", "30")
+    out, _err = run(*words, "--json", "-o", "timeline.parquet", cwd=trace)
+    document = json.loads(out)
+    assert document["sessions"] == 30
+    assert document["release"] == {"name": "poisson", "rate_per_s": 5.0, "sessions": 30, "seed": 0}
+    rows = pq.read_table(trace / "timeline.parquet").to_pylist()
+    calls = [row for row in rows if row["kind"] == "call"]
+    segments = [row for row in rows if row["kind"] == "segment"]
+    assert len(calls) == 60
+    assert all(row["queued_ns"] <= row["started_ns"] < row["first_token_ns"] <= row["end_ns"] for row in calls)
+    assert sum(row["energy_j"] for row in segments) == pytest.approx(document["energy_j"]["total"])
+    for replica in range(2):
+        ours = [row for row in segments if row["replica"] == replica]
+        assert all(left["end_ns"] == right["start_ns"] for left, right in zip(ours, ours[1:], strict=False))
+    again, _err = run(*words, "--json", cwd=trace)
+    assert json.loads(again)["energy_j"] == document["energy_j"]
+
+
+def test_a_fleet_file(trace):
+    (trace / "fleet.toml").write_text('[fleet]\ngpu = "A100-40"\nmodel = "Llama-3.1-70B"\ntp = 8\n')
+    document = json.loads(run("replay", "t.parquet", "--fleet", "fleet.toml", "--json", cwd=trace)[0])
+    assert (document["fleet"]["tp"], document["assumed"]) == (8, [])
+    assert document["gpu_s"]["billed"] == pytest.approx(8 * document["makespan_s"])
+
+
+def test_info(trace):
+    document = json.loads(run("info", "t.parquet", "--json", cwd=trace)[0])
+    assert document["rows"]["llm_call"] == 4
+    out, _err = run("info", "t.parquet", "--gpus", "--models", "--schema", cwd=trace)
+    for words in ("llm_call", "L40S", "Llama-3.1-70B", "edge_source"):
+        assert words in out
+
+
+def test_doctor(tmp_path):
+    document = json.loads(run("doctor", "--json", cwd=tmp_path)[0])
+    assert "GPU power" in [check["name"] for check in document["checks"]]
+
+
+def newer(path):
+    metadata = {METADATA_KEY: json.dumps({"format_version": 99})}
+    pq.write_table(arrow_schema().empty_table().replace_schema_metadata(metadata), path)
+
+
+def empty(path):
+    story = Story()
+    story.add("mark", 1, name="x")
+    merged = story.merged()
+    write_trace(path, merged.tables, merged.provenance)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "There is no file"),
+        (lambda path: path.write_bytes(b"PAR1"), "not a complete Parquet file"),
+        (lambda path: pq.write_table(pa.table({"a": [1]}), path), "not one that tracekit wrote"),
+        (newer, "pip install -U"),
+        (empty, "holds no LLM call"),
+    ],
+    ids=["missing", "truncated", "foreign", "newer", "empty"],
+)
+@pytest.mark.parametrize("command", ["analyze", "replay"])
+def test_files_that_cannot_be_read(tmp_path, command, make, words):
+    make(tmp_path / "t.parquet")
+    out, err = run(command, "t.parquet", cwd=tmp_path, code=2)
+    assert words in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("analyse", "t.parquet"), "Did you mean 'analyze'?"),
+        (("analyze", "t.parquet", "--gpu", "H10"), "Did you mean H100"),
+        (("replay", "t.parquet", "--model", "lama-3.1-8b"), "Did you mean Llama-3.1-8B"),
+        (("replay", "t.parquet", "--router", "round"), "Did you mean round-robin"),
+        (("replay", "t.parquet", "--gpu", "A100-40", "--model", "Llama-3.1-70B"), "Use --tp 8"),
+        (("replay", "t.parquet", "--fleet", "missing.toml"), "cannot be used"),
+        (("replay", "t.parquet", "--rate", "fast"), "is not a rate"),
+        (("replay", "t.parquet", "--release", "poisson"), "--rate"),
+        (("info",), "Give a TRACE"),
+        (("recover", "nothing.spool"), "No recording in"),
+        (("analyze",), "Missing argument"),
+    ],
+)
+def test_what_is_misspelt_or_missing(trace, words, hint):
+    _out, err = run(*words, cwd=trace, code=2)
+    assert hint in " ".join(err.split())
+
+
+def test_a_trace_without_usage_is_analyzed_without_replay(tmp_path):
+    story = Story()
+    story.call(0, 50, ASK, response={"usage": None, "usage_source": "missing"})
+    merged = story.merged()
+    write_trace(tmp_path / "t.parquet", merged.tables, merged.provenance)
+    document = json.loads(run("analyze", "t.parquet", "--json", cwd=tmp_path)[0])
+    assert document["replays"] == []
+    assert document["recorded"]["tokens"]["input"] is None
+    assert any("not replayed" in note for note in document["assumptions"])
+    out, _err = run("analyze", "t.parquet", cwd=tmp_path)
+    assert "not seen: tokens of 1 call" in out
+    run("replay", "t.parquet", cwd=tmp_path, code=2)
+
+
+def test_record_refuses_before_it_runs(tmp_path):
+    ran = [sys.executable, "-c", "open('ran', 'w')"]
+    (tmp_path / "there.parquet").write_text("mine")
+    for output, words in (("there.parquet", "--force"), ("no/folder/t.parquet", "there is no folder"), (".", "is a folder")):
+        _out, err = run("record", "-o", output, "--", *ran, cwd=tmp_path, code=125)
+        assert words in err
+    assert not (tmp_path / "ran").exists()
+    assert (tmp_path / "there.parquet").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
+    from tracekit.errors import OutputRefused
+    from tracekit.trace import check_output
+
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(OutputRefused, match="read-only"):
+        check_output(tmp_path / "t.parquet", force=False)
+
+
+def test_record_of_what_does_not_exist(tmp_path):
+    assert "Command not found: nonesuch" in run("record", "--", "nonesuch", cwd=tmp_path, code=127)[1]
+    (tmp_path / "plain.txt").write_text("x")
+    assert "cannot be executed" in run("record", "--", "./plain.txt", cwd=tmp_path, code=126)[1]
+    assert "Missing argument" in run("record", cwd=tmp_path, code=125)[1]
+
+
+def test_record_passes_output_and_exit_code_through(tmp_path, server, agent):
+    out, err = run("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "m", cwd=tmp_path)
+    assert out == "done m\n"
+    assert "1 LLM call in 1 session" in err
+    assert err.rstrip().endswith("Next: tracekit analyze t.parquet")
+    out, _err = run("record", "-q", "--", sys.executable, "-c", "print(7); raise SystemExit(3)", cwd=tmp_path, code=3)
+    assert out == "7\n"
+    (default,) = tmp_path.glob("trace-*.parquet")
+    assert json.loads(run("info", default, "--json", cwd=tmp_path)[0])["provenance"]["exit_code"] == 3
+
+
+def test_a_disk_that_fills_up_loses_nothing(tmp_path, server, agent):
+    def small_files():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16_000, resource.RLIM_INFINITY))
+
+    words = ("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "one", "two")
+    _out, err = run(*words, cwd=tmp_path, preexec_fn=small_files)
+    assert "Nothing is lost" in err
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".parquet"] == []
+    run("recover", "t.parquet.spool", cwd=tmp_path)
+    assert json.loads(run("info", "t.parquet", "--json", cwd=tmp_path)[0])["rows"]["llm_call"] == 2
+    assert (tmp_path / "t.parquet.spool").is_dir()
+
+
+def test_an_unfinished_recording_is_not_thrown_away_unasked(tmp_path):
+    spool = tmp_path / "t.parquet.spool"
+    spool.mkdir()
+    (spool / "1-1.jsonl").write_text('{"t":"mark","ns":1,"pid":1,"name":"x"}\nnot json\n{"t":"mark"')
+    _out, err = run("record", "-o", "t.parquet", "--", sys.executable, "-c", "", cwd=tmp_path, code=125)
+    assert "tracekit recover" in err
+    run("recover", "t.parquet.spool", cwd=tmp_path)
+    document = json.loads(run("info", "t.parquet", "--json", cwd=tmp_path)[0])
+    assert document["rows"]["mark"] == 1
+    assert document["provenance"]["not_seen"]["unreadable_lines"] == 2
+
+
+def test_docs_name_every_command():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name in REGISTRY:
+        assert f"tracekit {name}" in readme
+    assert shutil.which("make") is None or "make demo" in readme
