@@ -25,14 +25,13 @@ def seconds(value_s: float | None) -> str:
 
 
 def energy(value_j: float | None) -> str:
-    """Joules, with Wh beside them once they are easier to read: 20.4 J, 5.1 kJ (1.42 Wh)."""
+    """Watt-hours with three digits that count: 0.0781 Wh, 12.3 Wh, 4.56 kWh."""
     if value_j is None:
         return "-"
-    if abs(value_j) < 1000:
-        return f"{value_j:.3g} J"
-    if abs(value_j) < 1e6:
-        return f"{value_j / 1e3:.3g} kJ ({value_j / J_PER_WH:.3g} Wh)"
-    return f"{value_j / 1e6:,.3g} MJ ({value_j / J_PER_WH / 1e3:,.3g} kWh)"
+    value_wh = value_j / J_PER_WH
+    if abs(value_wh) < 1000:
+        return f"{value_wh:.3g} Wh"
+    return f"{value_wh / 1000:,.3g} kWh"
 
 
 def dollars(value_usd: float | None) -> str:

@@ -329,18 +329,18 @@ def accrue_idle(sim: Simulation, replica: int, now: float) -> None:
     """Bring the replica's IDLE_TALLY up to now, before what it is divided by changes."""
     engine = sim.engines[replica]
     cause = engine["cause"]
-    if cause in (TOOL_WAIT, CLIENT_WAIT, PEER_CALL) and now > engine["accrued_s"]:
-        sim.idle[replica, cause]["share"] += (now - engine["accrued_s"]) / sim.idle[replica, cause][
-            "sessions"
-        ]
+    elapsed = now - engine["accrued_s"]
+    if cause in (TOOL_WAIT, CLIENT_WAIT, PEER_CALL) and elapsed > 0.0:
+        idle = sim.idle[replica, cause]
+        idle["share"] += elapsed / idle["sessions"]
     engine["accrued_s"] = now
 
 
 @in_place_kernel
 def accrue_imbalance(sim: Simulation, now: float) -> None:
     tally = sim.tally[0]
-    if tally["imbalanced"] > 0 and now > tally["imbalance_until_s"]:
-        elapsed = now - tally["imbalance_until_s"]
+    elapsed = now - tally["imbalance_until_s"]
+    if tally["imbalanced"] > 0 and elapsed > 0.0:
         tally["imbalance_share"] += elapsed * tally["imbalanced"] / tally["passed_sessions"]
     tally["imbalance_until_s"] = now
 
@@ -1028,4 +1028,8 @@ def replay(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetL
     power = PowerCurve(*(float(term) for term in power))
     sim = prepare(workload, FleetLimits(*(int(limit) for limit in limits)))
     segments, horizon_s = simulate(sim, cost, power)
+    if sim.nodes["parents_left"].any():
+        raise ValueError(
+            "some steps never started: their graph has a cycle, or parent_count is not its edges"
+        )
     return conclude(sim, segments, horizon_s, power.idle_w)

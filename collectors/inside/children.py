@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _FLAGS_WITH_ARGUMENT = "WX"
 # what the standard library and the SDKs ask the platform by; they call no model
-_PROBES = frozenset(("uname", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput"))
+_PROBES = frozenset(("uname", "file", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput"))
 
 
 def started(event: str, arguments: tuple[Any, ...]) -> None:

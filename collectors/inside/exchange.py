@@ -167,7 +167,7 @@ class Exchange:
 
 
 def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:
-    """How a response that raised nothing went; many clients stop reading at the last event, before the end."""
+    """How a response that raised nothing went; many clients stop reading at the last event."""
     answer = reading.answer
     if answer.error_type is not None:
         return {"status": "error", "error_type": answer.error_type}

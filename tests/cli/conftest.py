@@ -8,12 +8,11 @@ AGENT = """\
 import os, sys, httpx
 base, models = sys.argv[1], sys.argv[2:]
 for model in models:
-    body = {"model": model, "messages": [{"role": "user", "content": "hi " + model}], "stream": "stall" in model}
+    body = {"model": model, "messages": [{"role": "user", "content": "hi " + model}], "stream": model[0] == "s"}
     with httpx.stream("POST", base + "/chat/completions", json=body, timeout=60) as response:
-        if "stall" in model:
-            next(response.iter_raw())
-            print("streaming", os.getpid(), flush=True)
-        response.read() if "stall" not in model else list(response.iter_raw())
+        for index, _chunk in enumerate(response.iter_raw()):
+            if index == 0 and model[0] == "s":
+                print("streaming", os.getpid(), flush=True)
     print("done", model, flush=True)
 """
 

@@ -82,9 +82,14 @@ def supervise(tmp_path: Path) -> Any:
         options.setdefault("sample_power", False)
         arguments = [sys.executable, "-c", SUPERVISE, str(tmp_path / "spool"), json.dumps(options), *command]
         return subprocess.Popen(
-            arguments, env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            arguments,
+            env=environment,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             start_new_session=True,
-        )  # fmt: skip
+        )
 
     return start
 
@@ -164,8 +169,12 @@ def test_an_agent_and_its_children(record: Any, agent: Any, tmp_path: Path) -> N
     )
     python = Path(sys.executable).name
     assert run.not_followed == [
-        ("sh", "not_python"), (python, "flags"), (python, "flags"), (python, "environment"), ("true", "not_python"),
-    ]  # fmt: skip
+        ("sh", "not_python"),
+        (python, "flags"),
+        (python, "flags"),
+        (python, "environment"),
+        ("true", "not_python"),
+    ]
     processes = {process["pid"]: process for process in run.of("process")}
     assert all(start["pid"] in processes for start in run.of("attempt_start"))
     assert run.spool.unreadable_lines == 0
@@ -307,7 +316,10 @@ time.sleep(30)
 
 
 def test_an_ignoring_agent_is_left_alone(supervise: Any) -> None:
-    program = "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(0.7)\nprint('done')"
+    program = (
+        "import signal, time\nsignal.signal(2, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\ntime.sleep(0.7)\nprint('done')"
+    )
     process = supervise([sys.executable, "-c", program])
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
@@ -320,8 +332,8 @@ def test_ctrl_c_in_a_terminal(supervise: Any, tmp_path: Path) -> None:
     import pty
 
     program = (
-        "import time\nprint('ready', flush=True)\n"
-        "try:\n    time.sleep(30)\nexcept KeyboardInterrupt:\n"
+        "import time\n"
+        "try:\n    print('ready', flush=True)\n    time.sleep(30)\nexcept KeyboardInterrupt:\n"
         "    time.sleep(0.5); print('cleaned up', flush=True)\n    raise SystemExit(5)\n"
     )
     pid, terminal = pty.fork()
@@ -481,7 +493,8 @@ class Url:
 
 class Request:
     method, url, headers = "POST", Url, {}
-    _content = json.dumps({"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    _messages = [{"role": "user", "content": "hi"}]
+    _content = json.dumps({"model": "m", "stream": True, "messages": _messages}).encode()
 """
 OTHER_AGENT = """
 import tracekit

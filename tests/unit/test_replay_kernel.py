@@ -51,9 +51,9 @@ def test_a_prompt_is_cut_to_the_token_budget() -> None:
 
 
 def test_running_decodes_take_their_tokens_from_the_budget_first() -> None:
-    outcome = run([Story(0.0, [call(1, 20)]), Story(0.5, [call(9, 1)])], max_num_batched_tokens=4)
+    outcome = run([Story(0.0, [call(1, 20)]), Story(0.5, [call(12, 1)])], max_num_batched_tokens=4)
     assert outcome.calls["started_s"].tolist() == [0.0, 1.0]
-    assert outcome.calls["first_token_s"].tolist() == [1.0, 4.0]
+    assert outcome.calls["first_token_s"].tolist() == [1.0, 5.0]
 
 
 def test_a_partial_prompt_goes_before_waiting_calls() -> None:
@@ -275,6 +275,11 @@ def test_a_fleet_that_could_never_finish_is_refused(limit: str) -> None:
 def test_a_step_cannot_start_before_its_parent_ends() -> None:
     with pytest.raises(ValueError, match="negative"):
         run([Story(0.0, [call(1, 1), tool(1.0, 0, lag_s=-0.1)])])
+
+
+def test_a_cycle_is_refused() -> None:
+    with pytest.raises(ValueError, match="cycle"):
+        run([Story(0.0, [call(1, 1), tool(1.0, 2), gap(1.0, 1)])])
 
 
 def test_arrays_of_any_kind_are_taken_without_compiling_again() -> None:

@@ -158,7 +158,7 @@ def _call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None)
         "attempt_count": len(call.attempts),
         **{name: outcome.get(name) for name in ("first_byte_ns", "first_token_ns", "last_token_ns")},
         "chunk_count": outcome.get("chunk_count"),
-        "chunk_gap_us": outcome.get("chunk_gap_us"),
+        "chunk_gap_us": [float(gap) for gap in outcome.get("chunk_gap_us") or []],
         "input_tokens": usage.get("input"),
         "cached_tokens": usage.get("cached"),
         "cache_write_tokens": usage.get("cache_write"),

@@ -17,15 +17,15 @@ def analysis_document(
     trace: Trace, recorded: Recorded, replays: list[Document], assumptions: list[str], sources: dict[str, str]
 ) -> Document:
     """Everything `analyze` says, in the contract's keys."""
-    labels = trace.provenance.labels
-    labelled = [f"the recording is of {name}: {text}" for name, text in labels.items()]
+    labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {
         "schema_version": SCHEMA_VERSION,
         "trace": str(trace.path),
         "headline": _headline(recorded, replays),
+        "labels": trace.provenance.labels,
         "recorded": recorded_document(recorded),
         "replays": replays,
-        "assumptions": [*labelled, *assumptions],
+        "assumptions": [*([f"what was recorded: {labels}"] if labels else []), *assumptions],
         "sources": {"recorded times": "measured in the client (when the app read the bytes)", "tokens": "the server's usage"} | sources,
         "not_seen": list(not_seen_lines(trace.provenance.not_seen)),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -31,14 +32,24 @@ _CLASSES = {
     "output": "output",
 }
 SLOWEST = 8
+FILE_WIDTH = 120
+
+
+def wide_console() -> Console:
+    """Standard output; where it is no terminal, lines may be as long as a table needs."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_WIDTH)
 
 
 def print_analysis(document: Document, console: Console | None = None) -> None:
     """The whole document: headline, what was recorded, what was replayed, assumptions, next command."""
-    console = console or Console()
+    console = console or wide_console()
     recorded = document.get("recorded")
     if recorded is not None:
         _line(console, document["headline"], bold=True)
+        if document["labels"]:
+            labels = "; ".join(f"{name}: {text}" for name, text in document["labels"].items())
+            _line(console, f"What was recorded is no user's workload: {labels}.")
         console.print()
         _print_recorded(console, recorded)
     print_replays(document, console)
@@ -48,7 +59,7 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
 
 def print_replays(document: Document, console: Console | None = None) -> None:
     """The replays side by side, then assumptions and sources."""
-    console = console or Console()
+    console = console or wide_console()
     replays = document.get("replays") or []
     if replays:
         for name in dict.fromkeys(name for replay in replays for name in replay["assumed"]):
@@ -68,7 +79,7 @@ def _print_recorded(console: Console, recorded: Document) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     return table
@@ -110,7 +121,7 @@ def _token_table(recorded: Document) -> Table:
         for key, label in _CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
-    table.add_row("input seen before (no cache could do better)", units.percent(prefix["shareable"]))
+    table.add_row("input seen before, in prompts or answers (by bytes)", units.percent(prefix["shareable"]))
     return table
 
 

@@ -1,8 +1,8 @@
 """A small OpenAI-compatible server whose every answer is known; the model's name says how it behaves.
 
-Words in the model name, joined by "-": gzip, crlf, comments, split (chunks cut anywhere), reasoning, tools, usage
-(in the stream without being asked), nodone, reset (mid-stream), stall (seconds of silence mid-stream), refuse
-(429 unless the client says that it retries), fail (500), timings, slow.
+Words in the model name, joined by "-": gzip, crlf, comments, split (chunks cut anywhere), reasoning, tools,
+usage (in the stream without being asked), nodone, reset (mid-stream), stall (silence mid-stream), long,
+refuse (429 unless the client says that it retries), fail (500), timings.
 """
 
 from __future__ import annotations
@@ -253,8 +253,8 @@ def _call(call_id: str, name: str, arguments: str) -> dict[str, Any]:
 def _response(body: dict[str, Any], words: set[str], status: str) -> dict[str, Any]:
     if "tools" in words:
         output = [
-            {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": name, "arguments": arguments,
-             "status": "completed"}
+            {"type": "function_call", "id": f"fc_{call_id}", "call_id": call_id, "name": name,
+             "arguments": arguments, "status": "completed"}
             for call_id, name, arguments in CALLS
         ]  # fmt: skip
     else:

@@ -1,4 +1,4 @@
-"""Every way of calling a model: the client sees what it would see alone, and the record says what happened."""
+"""Every way of calling a model: the client sees what it would see alone, the record says what happened."""
 
 from __future__ import annotations
 

@@ -87,9 +87,11 @@ def test_everything_is_read_in_its_unit(driver: Driver, tmp_path: Path) -> None:
     del sample["ns"], sample["host"]
     assert sample == {
         "t": "power", "gpu_index": 0, "gpu_uuid": "GPU-1", "gpu_name": "NVIDIA Test", "power_w": 250.5,
-        "power_average_w": 240.0, "power_source": "instant", "energy_counter_j": 1234.567, "utilization_gpu": 0.5,
-        "utilization_memory": 0.25, "memory_used_bytes": 10, "memory_total_bytes": 80, "sm_clock_mhz": 1980,
-        "memory_clock_mhz": 1980, "temperature_c": 40, "throttle_reasons": 4, "power_limit_w": 700.0, "reason": None,
+        "power_average_w": 240.0, "power_source": "instant", "energy_counter_j": 1234.567,
+        "utilization_gpu": 0.5, "utilization_memory": 0.25, "memory_used_bytes": 10, "memory_total_bytes": 80,
+        "sm_clock_mhz": 1980,
+        "memory_clock_mhz": 1980, "temperature_c": 40, "throttle_reasons": 4, "power_limit_w": 700.0,
+        "reason": None,
     }  # fmt: skip
 
 

@@ -261,9 +261,12 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
         st.sampled_from(
-            ["id", "choices", "delta", "message", "content", "tool_calls", "function", "usage", "timings", "error", "type",
-             "response", "output", "item", "index", "call_id", "model", "input", "messages", "tools", "stop_reason",
-             "content_block", "prompt_tokens_details", "status", "stream_options", "conversation", "role", "text"]
+            ["id", "choices", "delta", "message", "content", "tool_calls", "function", "usage", "timings",
+             "error",
+             "type", "response", "output", "item", "index", "call_id", "model", "input", "messages", "tools",
+             "stop_reason", "content_block", "prompt_tokens_details", "status", "stream_options",
+             "conversation",
+             "role", "text"]
         ),
         inner, max_size=5,
     ),
