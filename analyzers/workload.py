@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tracekit.analyzers.columns import Flags, Lists, codes, flags, ints, lists
 from tracekit.analyzers.kernels.layout import Ints, StepKind, Workload
 from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.schema import Kind
@@ -39,18 +40,31 @@ class Compiled:
         return int(np.count_nonzero(self.workload.kind == StepKind.CALL))
 
 
-@dataclass(frozen=True)
-class _Steps:
-    """Every step of the trace as columns, in the order of the workload."""
+class _Sessions(NamedTuple):
+    """Sessions in order of arrival, each of shape (s,); an unknown end is the start."""
 
     row_id: Ints
-    session_row_id: Ints
+    start_ns: Ints
+    end_ns: Ints
+
+
+class _Steps(NamedTuple):
+    """Calls or tools as columns, each of shape (n,); `session` is an index into the sessions."""
+
+    row_id: Ints
+    session: Ints
     kind: npt.NDArray[np.int8]
     start_ns: Ints
     end_ns: Ints
     input_tokens: Ints
     output_tokens: Ints
-    parents: list[Ints]
+
+
+class _Edges(NamedTuple):
+    """Which step (its row_id) starts after which, each of shape (m,)."""
+
+    child_row: Ints
+    parent_row: Ints
 
 
 def compile_workload(trace: Trace) -> Compiled:
@@ -61,27 +75,23 @@ def compile_workload(trace: Trace) -> Compiled:
     TraceEmpty : it has no LLM call with token counts.
     TraceUnreadable : a parent is missing, or starts after its child.
     """
-    calls = trace.rows(
-        Kind.LLM_CALL,
-        ["row_id", "session_id", "start_ns", "end_ns", "status", "parents", "input_tokens", "output_tokens", "attempt_count"],
-    )
-    tools = trace.rows(Kind.TOOL_SPAN, ["row_id", "session_id", "start_ns", "end_ns", "parents", "frame"])
-    answered = np.isin(_texts(calls, "status"), _ANSWERED)
-    counted = _known(calls, "input_tokens") & _known(calls, "output_tokens")
+    calls, tools = trace.rows(Kind.LLM_CALL, _CALL_COLUMNS), trace.rows(Kind.TOOL_SPAN, _TOOL_COLUMNS)
+    answered = _answered(calls)
+    counted = ints(calls, "input_tokens").known & ints(calls, "output_tokens").known
     if not np.any(answered & counted):
         raise TraceEmpty.of(trace.path, "LLM call with token counts", "A replay needs at least one.")
-    sessions = _session_columns(trace)
-    steps = _ordered_steps(calls, answered & counted, tools, sessions)
-    workload, early_starts = _arrays(trace, steps, sessions)
-    attempts = _ints(calls, "attempt_count", 1)
+    sessions = _sessions(trace)
+    steps = _in_order(_call_steps(calls, answered & counted, sessions), _tool_steps(tools, sessions))
+    edges = _edges(calls, tools, steps)
+    workload, early_starts = _workload(trace, steps, edges, sessions)
     return Compiled(
         workload=workload,
         row_id=steps.row_id,
-        session_row_id=sessions["row_id"],
-        origin_ns=int(sessions["start_ns"][0]),
+        session_row_id=sessions.row_id,
+        origin_ns=int(sessions.start_ns[0]),
         unanswered_calls=int(np.count_nonzero(~answered)),
         calls_without_tokens=int(np.count_nonzero(answered & ~counted)),
-        dropped_attempts=int(np.sum(attempts - 1)),
+        dropped_attempts=int(np.sum(ints(calls, "attempt_count").filled(1) - 1)),
         early_starts=early_starts,
     )
 
@@ -92,82 +102,109 @@ def as_recorded(workload: Workload) -> Workload:
     return workload._replace(kind=kind)
 
 
-def _session_columns(trace: Trace) -> dict[str, Ints]:
-    """Sessions in order of arrival: row_id, start_ns, end_ns (the start where unknown)."""
+_STEP_COLUMNS = ("row_id", "session_id", "start_ns", "end_ns", "parents")
+_CALL_COLUMNS = (*_STEP_COLUMNS, "status", "input_tokens", "output_tokens", "attempt_count")
+_TOOL_COLUMNS = (*_STEP_COLUMNS, "frame")
+
+
+def _answered(calls: pa.Table) -> Flags:
+    indices, words = codes(calls, "status")
+    return np.array([word in _ANSWERED for word in words] + [False])[indices]
+
+
+def _sessions(trace: Trace) -> _Sessions:
     table = trace.rows(Kind.SESSION, ["row_id", "start_ns", "end_ns"])
-    start_ns = _ints(table, "start_ns")
-    columns = {"row_id": _ints(table, "row_id"), "start_ns": start_ns, "end_ns": _filled(table, "end_ns", start_ns)}
-    order = np.lexsort((columns["row_id"], columns["start_ns"]))
-    return {name: values[order] for name, values in columns.items()}
+    row_id, start_ns = ints(table, "row_id").values, ints(table, "start_ns").values
+    order = np.lexsort((row_id, start_ns))
+    return _Sessions(row_id[order], start_ns[order], ints(table, "end_ns").filled(start_ns)[order])
 
 
-def _ordered_steps(calls: pa.Table, replayable: npt.NDArray[np.bool_], tools: pa.Table, sessions: dict[str, Ints]) -> _Steps:
-    """Calls and tools together, by session, start, row; frames around steps and rows outside sessions left out."""
-    inside = [~_flags(calls, None) & _known(calls, "session_id"), ~_flags(tools, "frame") & _known(tools, "session_id")]
-    call_kind = np.where(replayable, StepKind.CALL, StepKind.GAP)
-    tool_kind = np.full(tools.num_rows, StepKind.TOOL)
+def _call_steps(calls: pa.Table, replayable: Flags, sessions: _Sessions) -> _Steps:
+    """Calls that belong to a session; those that cannot be replayed as calls are gaps."""
+    kind = np.where(replayable, StepKind.CALL, StepKind.GAP).astype(np.int8)
+    tokens = [np.where(replayable, ints(calls, name).values, 0) for name in ("input_tokens", "output_tokens")]
+    return _steps(calls, ints(calls, "session_id").known, sessions, kind, *tokens)
 
-    def both(name: str, fill: int = 0) -> Ints:
-        return np.concatenate(
-            [_ints(table, name, fill)[keep] for table, keep in zip((calls, tools), inside, strict=True)]
-        )
 
-    kind = np.concatenate([call_kind[inside[0]], tool_kind[inside[1]]]).astype(np.int8)
-    start_ns = both("start_ns")
-    end_ns = np.concatenate([_filled(table, "end_ns", _ints(table, "start_ns"))[keep] for table, keep in zip((calls, tools), inside, strict=True)])
-    tool_count = int(np.count_nonzero(inside[1]))
-    input_tokens = np.concatenate([_ints(calls, "input_tokens")[inside[0]], np.zeros(tool_count, np.int64)])
-    output_tokens = np.concatenate([_ints(calls, "output_tokens")[inside[0]], np.zeros(tool_count, np.int64)])
-    parents = [row for table, keep in zip((calls, tools), inside, strict=True) for row in _lists(table, "parents", keep)]
-    row_id, session_row_id = both("row_id"), both("session_id")
-    position = _positions(sessions["row_id"], session_row_id)
-    order = np.lexsort((row_id, start_ns, position))
-    replayed = kind == StepKind.CALL
-    return _Steps(
-        row_id=row_id[order],
-        session_row_id=session_row_id[order],
-        kind=kind[order],
-        start_ns=start_ns[order],
-        end_ns=end_ns[order],
-        input_tokens=np.where(replayed, input_tokens, 0)[order],
-        output_tokens=np.where(replayed, output_tokens, 0)[order],
-        parents=[parents[index] for index in order],
+def _tool_steps(tools: pa.Table, sessions: _Sessions) -> _Steps:
+    """Tools that belong to a session and are no frames around other steps."""
+    keep = ints(tools, "session_id").known & ~flags(tools, "frame")
+    none = np.zeros(tools.num_rows, np.int64)
+    return _steps(tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int8), none, none)
+
+
+def _steps(
+    table: pa.Table, keep: Flags, sessions: _Sessions, kind: npt.NDArray[np.int8], inputs: Ints, outputs: Ints
+) -> _Steps:
+    start_ns = ints(table, "start_ns").values
+    columns = _Steps(
+        row_id=ints(table, "row_id").values,
+        session=ints(table, "session_id").values,
+        kind=kind,
+        start_ns=start_ns,
+        end_ns=ints(table, "end_ns").filled(start_ns),
+        input_tokens=inputs,
+        output_tokens=outputs,
     )
+    kept = _Steps(*(column[keep] for column in columns))
+    return kept._replace(session=_positions(sessions.row_id, kept.session))
 
 
-def _arrays(trace: Trace, steps: _Steps, sessions: dict[str, Ints]) -> tuple[Workload, int]:
+def _in_order(calls: _Steps, tools: _Steps) -> _Steps:
+    """Both together, by session, start, row."""
+    both = _Steps(*(np.concatenate(pair) for pair in zip(calls, tools, strict=True)))
+    order = np.lexsort((both.row_id, both.start_ns, both.session))
+    return _Steps(*(column[order] for column in both))
+
+
+def _edges(calls: pa.Table, tools: pa.Table, steps: _Steps) -> _Edges:
+    """The edges into the steps at hand."""
+    found = [_table_edges(ints(table, "row_id").values, lists(table, "parents")) for table in (calls, tools)]
+    child_row, parent_row = (np.concatenate(pair) for pair in zip(*found, strict=True))
+    keep = np.isin(child_row, steps.row_id)
+    return _Edges(child_row[keep], parent_row[keep])
+
+
+def _table_edges(row_id: Ints, parents: Lists) -> _Edges:
+    return _Edges(np.repeat(row_id, np.diff(parents.offsets)), parents.values[parents.offsets[0] : parents.offsets[-1]])
+
+
+def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -> tuple[Workload, int]:
+    """The arrays, and how many steps began before a parent's end."""
     count = len(steps.row_id)
-    session = _positions(sessions["row_id"], steps.session_row_id)
-    parent_count = np.array([len(parents) for parents in steps.parents], dtype=np.int64)
-    child = np.repeat(np.arange(count), parent_count)
-    parent_rows = np.concatenate([*steps.parents, np.empty(0, np.int64)])
-    parent = _parent_positions(trace, steps.row_id, parent_rows)
+    child = _positions(steps.row_id, edges.child_row)
+    parent = _parent_positions(trace, steps.row_id, edges.parent_row)
     if np.any(parent >= child):
         bad = int(steps.row_id[child[np.argmax(parent >= child)]])
         raise TraceUnreadable.damaged(trace.path, f"step {bad} starts before one of its parents")
-    origin_ns = sessions["start_ns"][0]
-    latest_parent_end_ns = sessions["start_ns"][session].copy()
-    latest_parent_end_ns[parent_count > 0] = np.iinfo(np.int64).min
-    np.maximum.at(latest_parent_end_ns, child, steps.end_ns[parent])
-    lag_ns = steps.start_ns - latest_parent_end_ns
-    last_end_ns = sessions["start_ns"].copy()
-    np.maximum.at(last_end_ns, session, steps.end_ns)
+    parent_count = np.bincount(child, minlength=count).astype(np.int64)
+    lag_ns = _lags_ns(steps, parent, child, sessions)
+    last_end_ns = sessions.start_ns.copy()
+    np.maximum.at(last_end_ns, steps.session, steps.end_ns)
     by_parent = np.lexsort((child, parent))
     workload = Workload(
-        session_arrival_s=(sessions["start_ns"] - origin_ns) / 1e9,
-        session_tail_s=np.maximum(sessions["end_ns"] - last_end_ns, 0) / 1e9,
-        session_step_start=np.searchsorted(session, np.arange(len(sessions["row_id"]) + 1)).astype(np.int64),
+        session_arrival_s=(sessions.start_ns - sessions.start_ns[0]) / 1e9,
+        session_tail_s=np.maximum(sessions.end_ns - last_end_ns, 0) / 1e9,
+        session_step_start=np.searchsorted(steps.session, np.arange(len(sessions.row_id) + 1)).astype(np.int64),
         kind=steps.kind,
-        session=session,
+        session=steps.session,
         input_tokens=steps.input_tokens,
         output_tokens=steps.output_tokens,
         duration_s=(steps.end_ns - steps.start_ns) / 1e9,
         lag_s=np.maximum(lag_ns, 0) / 1e9,
         parent_count=parent_count,
         child_start=np.searchsorted(parent[by_parent], np.arange(count + 1)).astype(np.int64),
-        child_index=child[by_parent].astype(np.int64),
+        child_index=child[by_parent],
     )
     return workload, int(np.count_nonzero(lag_ns < 0))
+
+
+def _lags_ns(steps: _Steps, parent: Ints, child: Ints, sessions: _Sessions) -> Ints:
+    """From the latest parent's end, or the session's start, to each step's start."""
+    latest_ns = sessions.start_ns[steps.session]
+    latest_ns[child] = np.iinfo(np.int64).min
+    np.maximum.at(latest_ns, child, steps.end_ns[parent])
+    return steps.start_ns - latest_ns
 
 
 def _positions(rows: Ints, wanted: Ints) -> Ints:
@@ -183,31 +220,3 @@ def _parent_positions(trace: Trace, rows: Ints, wanted: Ints) -> Ints:
         missing = int(wanted[np.argmax(rows[order][found] != wanted)])
         raise TraceUnreadable.damaged(trace.path, f"a step starts after row {missing}, which is no step of the trace")
     return order[found].astype(np.int64)
-
-
-def _ints(table: pa.Table, name: str, fill: int = 0) -> Ints:
-    return table.column(name).fill_null(fill).to_numpy().astype(np.int64)
-
-
-def _filled(table: pa.Table, name: str, fill: Ints) -> Ints:
-    return np.where(_known(table, name), _ints(table, name), fill)
-
-
-def _known(table: pa.Table, name: str) -> npt.NDArray[np.bool_]:
-    return np.asarray(table.column(name).is_valid().to_numpy(), dtype=np.bool_)
-
-
-def _flags(table: pa.Table, name: str | None) -> npt.NDArray[np.bool_]:
-    if name is None:
-        return np.zeros(table.num_rows, np.bool_)
-    return np.asarray(table.column(name).fill_null(False).to_numpy(), dtype=np.bool_)
-
-
-def _texts(table: pa.Table, name: str) -> Any:
-    return np.array(table.column(name).to_pylist(), dtype=object)
-
-
-def _lists(table: pa.Table, name: str, keep: npt.NDArray[np.bool_]) -> list[Ints]:
-    empty = np.empty(0, np.int64)
-    rows = table.column(name).to_pylist()
-    return [np.array(row, np.int64) if row else empty for row, kept in zip(rows, keep, strict=True) if kept]

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tracekit.collectors.hash_key import hash_key_file
+from tracekit.collectors.inside.clock import Clock
+from tracekit.collectors.inside.spool import Writer
 from tracekit.errors import LaunchFailed, OutputRefused
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
@@ -66,14 +68,15 @@ def record(
     run["labels"] = dict(labels or {})
     _write_run(directory, run)
     surroundings = _environment(dict(os.environ if environment is None else environment), directory, run)
+    notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _become_subreaper()
     signals = _Signals()
-    sampler = (
-        _start_sampler(directory, run["clock"], power_interval_s, signals.outside) if sample_power else None
-    )
+    sampler = None
+    if sample_power:
+        sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
     try:
         child = _spawn(command, surroundings, signals.outside)
-        code = _Watch(child, signals, directory).code()
+        code = _Watch(child, signals, notes).code()
     finally:
         if sampler is not None:
             _await_first_record(sampler, directory)
@@ -109,9 +112,8 @@ def _run(
     except OSError as error:
         if hash_key is not None:
             raise OutputRefused.not_writable(hash_key, error.strerror or str(error)) from error
-        key_file = hash_key_file(
-            directory / "hash-key"
-        )  # no home to write to: a key for this recording alone
+        # no home to write to: a key for this recording alone
+        key_file = hash_key_file(directory / "hash-key")
     wall_ns, monotonic_ns = (int(part) for part in clock.split(":"))
     return {
         "command": list(command),
@@ -163,14 +165,15 @@ def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) 
         raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
 
 
-def _start_sampler(directory: Path, clock: str, interval_s: float, mask: set[Any]) -> int | None:
+def _start_sampler(
+    directory: Path, clock: str, interval_s: float, notes: Writer, mask: set[Any]
+) -> int | None:
     """The sampler's process id, in a process group of its own so that Ctrl-C passes it by."""
     package = Path(__file__).parent.parent
-    environment = dict(os.environ)
-    theirs = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
+    theirs = os.environ.get("PYTHONPATH")
+    path = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
+    environment = {**os.environ, "PYTHONPATH": path, "TRACEKIT_CLOCK": clock}
     environment.pop("TRACEKIT_SPOOL", None)  # the sampler is no part of the agent
-    environment["TRACEKIT_CLOCK"] = clock
     module = "tracekit.collectors.power_sampler"
     arguments = [sys.executable, "-m", module, "--spool", str(directory), "--interval", str(interval_s)]
     silence = [
@@ -183,7 +186,7 @@ def _start_sampler(directory: Path, clock: str, interval_s: float, mask: set[Any
             sys.executable, arguments, environment, file_actions=silence, setpgroup=0, setsigmask=mask
         )
     except OSError as error:
-        _note(directory, "power_unavailable", type(error).__name__)
+        notes.note("power_unavailable", type(error).__name__)
         return None
 
 
@@ -239,20 +242,19 @@ class _Signals:
         return news.si_signo, news.si_code <= 0
 
     def restore(self) -> None:
-        """Back to how they were."""
-        with contextlib.suppress(ValueError, OSError):
-            while getattr(signal, "sigtimedwait", None) and signal.sigtimedwait([signal.SIGCHLD], 0):
-                pass
+        """Back to how they were; what came while the agent was ending was the agent's, and is dropped."""
+        while pending := signal.sigpending() & (self._taken | {signal.SIGCHLD}):
+            signal.sigwait(pending)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.outside)
 
 
 class _Watch:
     """The agent's process while it runs, and the orphans it leaves."""
 
-    def __init__(self, child: int, signals: _Signals, directory: Path) -> None:
+    def __init__(self, child: int, signals: _Signals, notes: Writer) -> None:
         self._child = child
         self._signals = signals
-        self._directory = directory
+        self._notes = notes
         self._presses: list[float] = []
         self._status: int | None = None
 
@@ -293,8 +295,8 @@ class _Watch:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
             time.sleep(0.01)
-        for _ in _children():
-            _note(self._directory, "process_left_running", "")
+        for orphan in _children():
+            self._notes.note("process_left_running", _name(orphan))
 
 
 def _children() -> list[int]:
@@ -306,6 +308,13 @@ def _children() -> list[int]:
     except OSError:
         return []
     return [int(pid) for pid in pids if _group(int(pid)) == os.getpgrp()]
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _group(pid: int) -> int | None:
@@ -320,9 +329,3 @@ def _become_subreaper() -> None:
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _note(directory: Path, what: str, detail: str) -> None:
-    note = {"t": "note", "ns": time.time_ns(), "pid": os.getpid(), "what": what, "detail": detail}
-    with contextlib.suppress(OSError), (directory / "supervisor.jsonl").open("a") as stream:
-        stream.write(json.dumps(note) + "\n")

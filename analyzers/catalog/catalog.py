@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from tracekit.errors import UnknownName
@@ -182,7 +182,7 @@ def names(kind: str) -> list[str]:
 
 @cache
 def _table(kind: str) -> dict[str, Any]:
-    return tomllib.loads(files("tracekit.analyzers.catalog").joinpath(f"{kind}.toml").read_text("utf-8"))
+    return tomllib.loads((Path(__file__).parent / f"{kind}.toml").read_text("utf-8"))
 
 
 def _aliases(table: Mapping[str, Any]) -> dict[str, str]:

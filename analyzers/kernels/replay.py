@@ -119,8 +119,7 @@ NODE = np.dtype(
 AGENT = np.dtype(
     [
         ("tail_s", np.float64),
-        ("affine", np.int64),  # replica of the session's first placed call
-        ("home", np.int64),  # replica of its latest placed call
+        ("home", np.int64),  # replica of the session's latest placed call
         ("in_flight", np.int64),
         ("open_tools", np.int64),
         ("to_place", np.int64),  # calls not yet placed
@@ -459,8 +458,9 @@ def route(sim: Simulation, session: int) -> int:
         turn = sim.tally[0]["turn"]
         sim.tally[0]["turn"] += 1
         return int(turn % sim.limits.replicas)
-    if router == SESSION_AFFINE and sim.agents[session]["affine"] != NOBODY:
-        return int(sim.agents[session]["affine"])
+    home = sim.agents[session]["home"]
+    if router == SESSION_AFFINE and home != NOBODY:
+        return int(home)  # where its latest call went, and so the first
     chosen = 0
     for replica in range(1, sim.limits.replicas):
         if sim.engines[replica]["outstanding"] < sim.engines[chosen]["outstanding"]:
@@ -524,8 +524,6 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
         return
     replica = route(sim, session)
     row["replica"] = replica
-    if agent["affine"] == NOBODY:
-        agent["affine"] = replica
     agent["home"] = replica
     agent["in_flight"] += 1
     recount_session(sim, session, now)
@@ -961,7 +959,7 @@ def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
     seats = max(1, min(limits.max_num_seqs, call.size))
     tokens = {"input_tokens": workload.input_tokens[call], "output_tokens": workload.output_tokens[call]}
     arrival = workload.session_arrival_s
-    unset = {"affine": NOBODY, "home": NOBODY, "counted_as": NO_CAUSE}
+    unset = {"home": NOBODY, "counted_as": NO_CAUSE}
     queues = {"waiting_head": NOBODY, "fresh_head": NOBODY, "prompt_head": NOBODY}
     return Simulation(
         limits=limits,

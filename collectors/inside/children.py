@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 _FLAGS_WITH_ARGUMENT = "WX"
 # what the standard library and the SDKs ask the platform by; they call no model
-_PROBES = frozenset(("uname", "file", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput"))
+_PROBES = frozenset(
+    ("uname", "file", "ldconfig", "lsb_release", "getconf", "sw_vers", "hostname", "stty", "tput")
+)
 
 
 def started(event: str, arguments: tuple[Any, ...]) -> None:
@@ -57,9 +59,12 @@ def _why_not_followed(program: str, arguments: list[str], environment: Any) -> s
 
 
 def _python_path(environment: Any) -> str:
-    for key in ("PYTHONPATH", b"PYTHONPATH"):
-        if key in environment:
-            return _word(environment[key])
+    for (
+        name,
+        value,
+    ) in environment.items():  # names may be text or bytes, and may not be compared with the other
+        if _word(name) == "PYTHONPATH":
+            return _word(value)
     return ""
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 64 * 1024 * 1024
 TAIL_BYTES = 64 * 1024  # of what comes after that; the last events hold the token counts
+_GZIP = b"\x1f\x8b"
 _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
 
 
@@ -47,12 +48,14 @@ def observe(
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
-    try:
-        request = json.loads(body or b"")
-    except (ValueError, RecursionError):
+    if not body or body.startswith(_GZIP):
         STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
-    if body is None or not is_call(api, request):
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    if not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
     return Exchange(writer, api, transport, url, facts, retry_count)

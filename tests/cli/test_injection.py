@@ -405,6 +405,12 @@ def test_orphans_finish_their_records(record: Any, agent: Any) -> None:
     assert record(agent(program)).models == ["orphan"]
 
 
+def test_who_stays_behind_is_named(record: Any) -> None:
+    program = "import subprocess; subprocess.Popen(['sleep', '3'])"
+    run = record([sys.executable, "-c", program])
+    assert ("process_left_running", "sleep") in [(note["what"], note["detail"]) for note in run.of("note")]
+
+
 def test_full_disk(record: Any, agent: Any) -> None:
     """A limit on file size stands in for it: the recorder's writes fail, the agent's answers do not."""
     program = """
@@ -434,7 +440,7 @@ def test_other_pythons(record: Any, python: str, tmp_path: Path) -> None:
     program = tmp_path / "agent.py"
     program.write_text(OTHER_AGENT)
     environment = {**os.environ, "PYTHONPATH": str(library.parent)}
-    run = record([python, str(program)], environment=environment)
+    run = record([python, "-X", "dev", "-W", "error", "-bb", str(program)], environment=environment)
     assert (run.code, run.stderr) == (0, "")
     assert run.stdout == "42 data\n"
     [start], [end] = run.of("attempt_start"), run.of("attempt_end")
@@ -497,6 +503,7 @@ class Request:
     _content = json.dumps({"model": "m", "stream": True, "messages": _messages}).encode()
 """
 OTHER_AGENT = """
+import subprocess, sys
 import tracekit
 import httpx
 
@@ -504,6 +511,7 @@ import httpx
 def work():
     return 42
 
+subprocess.run([sys.executable, "-c", ""], check=True)
 with tracekit.session("s"):
     response = httpx.Client()._send_single_request(httpx.Request)
     data = b"".join(response.stream)

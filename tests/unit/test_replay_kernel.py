@@ -178,6 +178,23 @@ def test_session_affine_stays_with_the_first_call() -> None:
     assert outcome.calls["replica"].tolist() == [0, 1, 1, 1]
 
 
+def test_calls_of_one_instant_are_placed_in_the_order_of_their_ids() -> None:
+    """Three calls start at 3 s: after the longer tool, after the shorter one, and as a root."""
+    for told in (
+        [
+            Story(1.0, [tool(2.0), call(1, 1, 0)]),
+            Story(0.0, [tool(3.0), call(1, 1, 0)]),
+            Story(3.0, [call(1, 1)]),
+        ],
+        [
+            Story(3.0, [call(1, 1)]),
+            Story(1.0, [tool(2.0), call(1, 1, 0)]),
+            Story(0.0, [tool(3.0), call(1, 1, 0)]),
+        ],
+    ):
+        assert run(told, replicas=3).calls["replica"].tolist() == [0, 1, 2]
+
+
 # --- why a replica is idle ---
 
 

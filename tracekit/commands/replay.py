@@ -59,7 +59,7 @@ def command(
     \b
     Example: tracekit replay run.parquet --gpu H100 --model Llama-3.1-8B --replicas 2 --rate 5/s --sessions 500
     """
-    from tracekit.analyzers.isolated import isolated_calls_j
+    from tracekit.analyzers.columns import codes
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.reports.document import SCHEMA_VERSION, replay_assumptions, replay_document, replay_sources, to_json
@@ -69,7 +69,7 @@ def command(
     if output is not None:
         check_output(output, force=force)
     opened = Trace.open(trace)
-    models = opened.rows(Kind.LLM_CALL, ["model"]).column("model").unique().drop_null().to_pylist()
+    _indices, models = codes(opened.rows(Kind.LLM_CALL, ["model"]), "model")
     fleets = fleet.fleets(models)
     if len(fleets) > 1:
         raise click.UsageError("replay takes one --gpu; `tracekit analyze` compares several.")
@@ -85,6 +85,7 @@ def command(
         "sources": replay_sources([replay]),
     }
     if output is not None:
+        from tracekit.analyzers.isolated import isolated_calls_j
         from tracekit.reports.timeline_file import write_timeline
 
         rows = _step_rows(compiled, drawn)

@@ -54,7 +54,7 @@ def test_commands(started: Any, argv: list[str], why: str | None) -> None:
     assert started("os.posix_spawn", argv[0], tuple(argv), None) == expected
 
 
-def test_environments(started: Any) -> None:
+def test_environments(started: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     argv = ["python", "agent.py"]
     assert started("subprocess.Popen", "python", argv, None, {"PYTHONPATH": OURS}) == []
     assert started("os.exec", "python", argv, {b"PYTHONPATH": OURS.encode()}) == []

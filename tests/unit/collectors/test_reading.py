@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracekit.collectors.inside import encoding, sse, usage, wire
@@ -163,6 +163,7 @@ def test_a_remembered_conversation_hashes_as_a_new_one() -> None:
         other = Hashing(b"test key")
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=1000), max_size=8))
 def test_prefix_hashes_are_plain_keyed_hashes(pieces: list[bytes]) -> None:
     prefix = PrefixHash(HASHING)
@@ -275,6 +276,7 @@ JSON = st.recursive(
 APIS = st.sampled_from(["chat", "completions", "responses", "embeddings", "messages"])
 
 
+@settings(deadline=None)
 @given(APIS, st.lists(JSON, max_size=4), st.booleans())
 def test_no_json_makes_reading_fail(api: str, values: list[Any], as_events: bool) -> None:
     if as_events:
@@ -284,6 +286,7 @@ def test_no_json_makes_reading_fail(api: str, values: list[Any], as_events: bool
         read(api, *[json.dumps(value).encode() for value in values], kind="application/json").facts(HASHING)
 
 
+@settings(deadline=None)
 @given(
     APIS,
     st.dictionaries(
@@ -301,6 +304,7 @@ STREAM = (
 )
 
 
+@settings(deadline=None)
 @given(APIS, st.data())
 def test_no_bytes_make_reading_fail(api: str, data: st.DataObject) -> None:
     stream = bytearray(STREAM)

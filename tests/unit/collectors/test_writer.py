@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracekit.collectors.inside import spool
@@ -142,6 +142,7 @@ def test_threads(writer: Writer, tmp_path: Path) -> None:
     assert found.unreadable_lines == 0
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from("abc"), st.none() | st.text() | st.integers() | st.booleans() | st.floats()

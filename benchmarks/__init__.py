@@ -1,0 +1,1 @@
+"""The speed and overhead figures, re-runnable with one command: `python -m benchmarks`."""

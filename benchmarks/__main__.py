@@ -1,0 +1,78 @@
+"""Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.open_loop import write_open_loop
+from benchmarks.process import cost, paired
+from tracekit.collectors.launch import INJECTED_DIRECTORY
+
+TRACEKIT = [sys.executable, "-m", "tracekit"]
+BARE = [sys.executable, "-c", "pass"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--trace", type=Path, help="a demo trace; recorded if not given")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        _print("tracekit --help", cost([*TRACEKIT, "--help"], options.runs), "<= 0.2 s CPU")
+        _print_injection(Path(folder), options.runs)
+        trace = options.trace or _demo(Path(folder))
+        if trace is not None:
+            _print("tracekit analyze, demo trace, warm", cost([*TRACEKIT, "analyze", str(trace)], options.runs), "<= 2 s")
+        open_loop = Path(folder) / "open-loop.parquet"
+        source = write_open_loop(open_loop, 10_000)
+        replay = [*TRACEKIT, "replay", str(open_loop), "--gpu", "H100", "--json"]
+        _print("tracekit replay, 10,000 open-loop calls, warm", cost(replay, options.runs), f"<= 1 s CPU; {source}")
+
+
+def _print(what: str, measured: object, aim: str) -> None:
+    print(
+        f"{what}: {measured.cpu_s:.3f} s CPU median ({measured.cpu_min_s:.3f}-{measured.cpu_max_s:.3f}), "
+        f"{measured.memory_mb:.0f} MB peak [{aim}]",
+        flush=True,
+    )
+
+
+def _print_injection(folder: Path, runs: int) -> None:
+    spool = folder / "spool"
+    spool.mkdir()
+    environment = {"PYTHONPATH": str(INJECTED_DIRECTORY), "TRACEKIT_SPOOL": str(spool)}
+    added_ms = [1000 * difference for difference in paired(BARE, BARE, runs * 3, environment)]
+    print(
+        f"start-up that recording adds to `python -c pass`: {statistics.median(added_ms):.1f} ms CPU median of "
+        f"{len(added_ms)} pairs ({min(added_ms):.1f} to {max(added_ms):.1f}) [<= 60 ms]",
+        flush=True,
+    )
+    heavy = _heavy_modules(environment)
+    print(f"modules beyond the standard library imported into the agent: {', '.join(heavy) or 'none'}", flush=True)
+
+
+def _heavy_modules(environment: dict[str, str]) -> list[str]:
+    code = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+    import os
+
+    listed = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True)
+    bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return sorted(set(listed.stdout.split()) - set(bare.stdout.split()) - {"_tracekit_inside"})
+
+
+def _demo(folder: Path) -> Path | None:
+    trace = folder / "demo.parquet"
+    done = subprocess.run([*TRACEKIT, "demo", "-o", str(trace), "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(f"analyze: not measured, the demo did not run: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        return None
+    return trace
+
+
+if __name__ == "__main__":
+    main()
