@@ -32,7 +32,9 @@ class Distribution:
         """The distribution of `values`, or None if there are none."""
         if not len(values):
             return None
-        p50, p90, p95, p99 = (float(value) for value in np.percentile(values, PERCENTILES, method="inverted_cdf"))
+        p50, p90, p95, p99 = (
+            float(value) for value in np.percentile(values, PERCENTILES, method="inverted_cdf")
+        )
         mean = float(np.mean(values))
         return cls(
             n=len(values),

@@ -4,7 +4,8 @@ Step time is a sum of terms (a sum fits better than a maximum of memory and comp
     host        step + layers x layer + running sequences x sequence
     weights     streamed bytes / (tp x bandwidth x weight efficiency)
     cache       context bytes / (min(tp, kv heads) x bandwidth x kv efficiency)
-    compute     FLOPs / (tp x peak x compute efficiency); attention 4 x layers x heads x head_dim a token and context token
+    compute     FLOPs / (tp x peak x compute efficiency), attention 4 x layers x heads x head_dim for each
+                token and token of its context
     network     two all-reduces a layer, if tp > 1
 so it is affine in prompt tokens, chunk x context, decoding sequences and their contexts.
 Watts are warm idle + (TDP - warm idle) x a saturating function of bandwidth and compute use.
@@ -55,7 +56,9 @@ def step_cost(replica: Replica) -> StepCost:
     model, engine, tp = replica.model, replica.engine, replica.tp
     flop_s = tp * replica.peak_flop_s * engine.compute_efficiency
     weights_s = (
-        model.streamed_parameters * model.dtype_bytes / (tp * replica.bandwidth_b_s * engine.weight_efficiency)
+        model.streamed_parameters
+        * model.dtype_bytes
+        / (tp * replica.bandwidth_b_s * engine.weight_efficiency)
     )
     kv_token_s = replica.kv_bytes_per_token_and_gpu / (replica.bandwidth_b_s * engine.kv_efficiency)
     token_s = 2 * model.streamed_parameters / flop_s
@@ -79,7 +82,9 @@ def _network(replica: Replica) -> tuple[float, float]:
     if replica.tp == 1:
         return 0.0, 0.0
     reduces = 2 * replica.model.layers
-    bytes_per_token = replica.model.hidden_size * replica.model.dtype_bytes * 2 * (replica.tp - 1) / replica.tp
+    bytes_per_token = (
+        replica.model.hidden_size * replica.model.dtype_bytes * 2 * (replica.tp - 1) / replica.tp
+    )
     return (
         reduces * replica.engine.all_reduce_us * 1e-6,
         reduces * bytes_per_token / (0.5 * replica.gpu.nvlink_gb_s * 1e9),
@@ -118,9 +123,16 @@ def kv_capacity_tokens(replica: Replica) -> int:
             if tp > replica.tp
             and _capacity(Replica(replica.gpu, replica.model, replica.engine, tp)) >= LEAST_CACHE_TOKENS
         ]
-        need_gb = (replica.weight_bytes_per_gpu + LEAST_CACHE_TOKENS * replica.kv_bytes_per_token_and_gpu) / 1e9
+        need_gb = (
+            replica.weight_bytes_per_gpu + LEAST_CACHE_TOKENS * replica.kv_bytes_per_token_and_gpu
+        ) / 1e9
         raise ModelDoesNotFit.on(
-            replica.model.name, replica.gpu.name, replica.tp, need_gb, _usable_gb(replica), next(iter(fitting), None)
+            replica.model.name,
+            replica.gpu.name,
+            replica.tp,
+            need_gb,
+            _usable_gb(replica),
+            next(iter(fitting), None),
         )
     return capacity
 

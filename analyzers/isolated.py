@@ -18,7 +18,9 @@ from tracekit.analyzers.scenario import Fleet
 def isolated_sessions_j(workload: Workload, fleet: Fleet) -> Floats:
     """Joules of each session replayed alone, shape (s,)."""
     outcome = _alone(chain_sessions(workload), fleet)
-    busy_j = np.bincount(workload.session[outcome.calls["step"]], outcome.calls["energy_j"], len(workload.session_tail_s))
+    busy_j = np.bincount(
+        workload.session[outcome.calls["step"]], outcome.calls["energy_j"], len(workload.session_tail_s)
+    )
     start_s, end_s = _spans(workload, outcome)
     return np.asarray(busy_j + _idle_j(outcome, start_s, end_s), dtype=np.float64)
 
@@ -55,7 +57,9 @@ def chain_sessions(workload: Workload) -> Workload:
     leaves = np.flatnonzero(np.diff(workload.child_start) == 0)
     bridges = [
         np.stack(np.meshgrid(before, after, indexing="ij")).reshape(2, -1)
-        for before, after in zip(_by_session(workload, leaves)[:-1], _by_session(workload, roots)[1:], strict=True)
+        for before, after in zip(
+            _by_session(workload, leaves)[:-1], _by_session(workload, roots)[1:], strict=True
+        )
     ]
     bridge = np.concatenate([*bridges, np.empty((2, 0), np.int64)], axis=1).astype(np.int64)
     parent, child = np.concatenate([parent, bridge[0]]), np.concatenate([child, bridge[1]])
@@ -77,7 +81,9 @@ def _edges(workload: Workload) -> tuple[Ints, Ints]:
 
 
 def _by_session(workload: Workload, steps: Ints) -> list[Ints]:
-    return np.split(steps, np.searchsorted(workload.session[steps], np.arange(1, len(workload.session_tail_s))))
+    return np.split(
+        steps, np.searchsorted(workload.session[steps], np.arange(1, len(workload.session_tail_s)))
+    )
 
 
 def _alone(workload: Workload, fleet: Fleet) -> Outcome:
@@ -106,5 +112,3 @@ def _idle_j(outcome: Outcome, start_s: Floats, end_s: Floats) -> Floats:
     if not len(edges):
         return np.zeros(len(start_s))
     return np.asarray(np.interp(end_s, edges, energy) - np.interp(start_s, edges, energy), dtype=np.float64)
-
-

@@ -15,8 +15,10 @@ DISAGREEMENT = 0.05
 
 @dataclass(frozen=True)
 class GpuEnergy:
-    """One GPU over the samples at hand. `counter_j` is measured, `integral_j` integrated (trapezoid);
-    `disagrees` flags more than 5 % between them; None where a source is missing."""
+    """One GPU over the samples at hand; None where a source is missing.
+
+    `counter_j` is measured, `integral_j` integrated (trapezoid); `disagrees` flags more than 5 % between them.
+    """
 
     gpu: str
     name: str | None
@@ -30,7 +32,16 @@ class GpuEnergy:
 
 def gpu_energies(trace: Trace) -> list[GpuEnergy]:
     """One record a GPU, ordered by host and index; empty without power samples."""
-    columns = ["host", "gpu_index", "gpu_uuid", "gpu_name", "start_ns", "power_w", "energy_counter_j", "utilization_gpu"]
+    columns = [
+        "host",
+        "gpu_index",
+        "gpu_uuid",
+        "gpu_name",
+        "start_ns",
+        "power_w",
+        "energy_counter_j",
+        "utilization_gpu",
+    ]
     table = trace.rows(Kind.POWER_SAMPLE, columns)
     if not table.num_rows:
         return []
@@ -43,7 +54,11 @@ def _energy(frame: pl.DataFrame) -> GpuEnergy:
     counter = frame["energy_counter_j"].drop_nulls()
     counter_j = float(counter[-1] - counter[0]) if len(counter) > 1 else None
     integral_j = _integral_j(frame.select("start_ns", "power_w").drop_nulls())
-    apart = counter_j is not None and integral_j is not None and abs(counter_j - integral_j) > DISAGREEMENT * counter_j
+    apart = (
+        counter_j is not None
+        and integral_j is not None
+        and abs(counter_j - integral_j) > DISAGREEMENT * counter_j
+    )
     utilization = frame["utilization_gpu"].drop_nulls()
     return GpuEnergy(
         gpu=f"{frame['host'][0]}:{frame['gpu_index'][0]}",

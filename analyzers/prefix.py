@@ -73,7 +73,8 @@ def _shareable(rows: list[dict[str, Any]]) -> float | None:
 
 def _block_ends(row: dict[str, Any]) -> list[_Boundary]:
     return [
-        _Boundary(digest, (index + 1) * row["block_bytes"]) for index, digest in enumerate(row["block_hashes"] or ())
+        _Boundary(digest, (index + 1) * row["block_bytes"])
+        for index, digest in enumerate(row["block_hashes"] or ())
     ]
 
 

@@ -51,7 +51,9 @@ def analyze_recording(trace: Trace) -> Recorded:
     """Everything the trace says without a model of any hardware."""
     calls = _frame(trace, Kind.LLM_CALL, _CALL_COLUMNS)
     tools = _frame(trace, Kind.TOOL_SPAN, ["row_id", "session_id", "start_ns", "end_ns", "frame"])
-    sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns"]).sort("start_ns", "row_id")
+    sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns"]).sort(
+        "start_ns", "row_id"
+    )
     sessions = sessions.with_columns(pl.col("end_ns").fill_null(pl.col("start_ns")))
     done = calls.filter(pl.col("end_ns").is_not_null())
     answered = done.filter(pl.col("status").is_in(["ok", "cancelled"]))
@@ -115,7 +117,9 @@ def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) ->
     )
 
 
-def _session_table(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame, where: Shares) -> pl.DataFrame:
+def _session_table(
+    sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame, where: Shares
+) -> pl.DataFrame:
     per_call = calls.group_by("session_id").agg(
         calls=pl.len(), input_tokens=_known_sum("input_tokens"), output_tokens=_known_sum("output_tokens")
     )
@@ -160,6 +164,8 @@ def _by_class(calls: pl.DataFrame) -> dict[str, int] | None:
     if counted.is_empty():
         return None
     scale = pl.col("input_tokens") / pl.col("prompt_bytes")
-    sums: dict[str, Any] = counted.select((pl.col(f"{name}_bytes") * scale).sum().alias(name) for name in CLASSES).row(0, named=True)
+    sums: dict[str, Any] = counted.select(
+        (pl.col(f"{name}_bytes") * scale).sum().alias(name) for name in CLASSES
+    ).row(0, named=True)
     by_class = {name: round(value) for name, value in sums.items()}
     return by_class | {"output": int(counted["output_tokens"].sum())}

@@ -49,7 +49,9 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: np.ndarray) -> Wor
     steps = np.arange(start[-1]) - offset
     child_counts = np.diff(workload.child_start)[steps]
     child_start = np.concatenate([[0], np.cumsum(child_counts)])
-    edges = np.arange(child_start[-1]) - np.repeat(child_start[:-1] - workload.child_start[steps], child_counts)
+    edges = np.arange(child_start[-1]) - np.repeat(
+        child_start[:-1] - workload.child_start[steps], child_counts
+    )
     return Workload(
         session_arrival_s=arrival_s,
         session_tail_s=workload.session_tail_s[drawn],

@@ -56,7 +56,9 @@ class Fleet:
             raise ScenarioInvalid.unreadable(path, str(error)) from error
         if not isinstance(table, dict):
             raise ScenarioInvalid.unreadable(path, "it has no table [fleet]")
-        return cls(**_known_keys(path, table, [field.name for field in fields(cls) if field.name != "assumed"]))
+        return cls(
+            **_known_keys(path, table, [field.name for field in fields(cls) if field.name != "assumed"])
+        )
 
     def replica(self) -> Replica:
         """One replica's parts from the catalog. Raises UnknownName."""

@@ -27,7 +27,9 @@ class Shares(NamedTuple):
         }
 
 
-def shares(session: Ints, is_tool: Ints, start_ns: Ints, end_ns: Ints, session_start_ns: Ints, session_end_ns: Ints) -> Shares:
+def shares(
+    session: Ints, is_tool: Ints, start_ns: Ints, end_ns: Ints, session_start_ns: Ints, session_end_ns: Ints
+) -> Shares:
     """The shares of each session; windows are unions, so parallel tools count once.
 
     Parameters

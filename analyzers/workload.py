@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tracekit.analyzers.columns import Flags, Lists, codes, flags, ints, lists
@@ -53,7 +52,7 @@ class _Steps(NamedTuple):
 
     row_id: Ints
     session: Ints
-    kind: npt.NDArray[np.int8]
+    kind: Ints
     start_ns: Ints
     end_ns: Ints
     input_tokens: Ints
@@ -121,7 +120,7 @@ def _sessions(trace: Trace) -> _Sessions:
 
 def _call_steps(calls: pa.Table, replayable: Flags, sessions: _Sessions) -> _Steps:
     """Calls that belong to a session; those that cannot be replayed as calls are gaps."""
-    kind = np.where(replayable, StepKind.CALL, StepKind.GAP).astype(np.int8)
+    kind = np.where(replayable, StepKind.CALL, StepKind.GAP).astype(np.int64)
     tokens = [np.where(replayable, ints(calls, name).values, 0) for name in ("input_tokens", "output_tokens")]
     return _steps(calls, ints(calls, "session_id").known, sessions, kind, *tokens)
 
@@ -130,11 +129,11 @@ def _tool_steps(tools: pa.Table, sessions: _Sessions) -> _Steps:
     """Tools that belong to a session and are no frames around other steps."""
     keep = ints(tools, "session_id").known & ~flags(tools, "frame")
     none = np.zeros(tools.num_rows, np.int64)
-    return _steps(tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int8), none, none)
+    return _steps(tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int64), none, none)
 
 
 def _steps(
-    table: pa.Table, keep: Flags, sessions: _Sessions, kind: npt.NDArray[np.int8], inputs: Ints, outputs: Ints
+    table: pa.Table, keep: Flags, sessions: _Sessions, kind: Ints, inputs: Ints, outputs: Ints
 ) -> _Steps:
     start_ns = ints(table, "start_ns").values
     columns = _Steps(
@@ -152,7 +151,7 @@ def _steps(
 
 def _in_order(calls: _Steps, tools: _Steps) -> _Steps:
     """Both together, by session, start, row."""
-    both = _Steps(*(np.concatenate(pair) for pair in zip(calls, tools, strict=True)))
+    both = _Steps(*(np.concatenate([*pair]) for pair in zip(calls, tools, strict=True)))
     order = np.lexsort((both.row_id, both.start_ns, both.session))
     return _Steps(*(column[order] for column in both))
 
@@ -166,7 +165,9 @@ def _edges(calls: pa.Table, tools: pa.Table, steps: _Steps) -> _Edges:
 
 
 def _table_edges(row_id: Ints, parents: Lists) -> _Edges:
-    return _Edges(np.repeat(row_id, np.diff(parents.offsets)), parents.values[parents.offsets[0] : parents.offsets[-1]])
+    return _Edges(
+        np.repeat(row_id, np.diff(parents.offsets)), parents.values[parents.offsets[0] : parents.offsets[-1]]
+    )
 
 
 def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -> tuple[Workload, int]:
@@ -185,8 +186,10 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     workload = Workload(
         session_arrival_s=(sessions.start_ns - sessions.start_ns[0]) / 1e9,
         session_tail_s=np.maximum(sessions.end_ns - last_end_ns, 0) / 1e9,
-        session_step_start=np.searchsorted(steps.session, np.arange(len(sessions.row_id) + 1)).astype(np.int64),
-        kind=steps.kind,
+        session_step_start=np.searchsorted(steps.session, np.arange(len(sessions.row_id) + 1)).astype(
+            np.int64
+        ),
+        kind=steps.kind.astype(np.int8),
         session=steps.session,
         input_tokens=steps.input_tokens,
         output_tokens=steps.output_tokens,
@@ -218,5 +221,7 @@ def _parent_positions(trace: Trace, rows: Ints, wanted: Ints) -> Ints:
     found = np.minimum(np.searchsorted(rows[order], wanted), max(len(rows) - 1, 0))
     if len(wanted) and np.any(rows[order][found] != wanted):
         missing = int(wanted[np.argmax(rows[order][found] != wanted)])
-        raise TraceUnreadable.damaged(trace.path, f"a step starts after row {missing}, which is no step of the trace")
+        raise TraceUnreadable.damaged(
+            trace.path, f"a step starts after row {missing}, which is no step of the trace"
+        )
     return order[found].astype(np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
@@ -27,11 +28,19 @@ def main() -> None:
         _print_injection(Path(folder), options.runs)
         trace = options.trace or _demo(Path(folder))
         if trace is not None:
-            _print("tracekit analyze, demo trace, warm", cost([*TRACEKIT, "analyze", str(trace)], options.runs), "<= 2 s")
+            _print(
+                "tracekit analyze, demo trace, warm",
+                cost([*TRACEKIT, "analyze", str(trace)], options.runs),
+                "<= 2 s",
+            )
         open_loop = Path(folder) / "open-loop.parquet"
         source = write_open_loop(open_loop, 10_000)
         replay = [*TRACEKIT, "replay", str(open_loop), "--gpu", "H100", "--json"]
-        _print("tracekit replay, 10,000 open-loop calls, warm", cost(replay, options.runs), f"<= 1 s CPU; {source}")
+        _print(
+            "tracekit replay, 10,000 open-loop calls, warm",
+            cost(replay, options.runs),
+            f"<= 1 s CPU; {source}",
+        )
 
 
 def _print(what: str, measured: object, aim: str) -> None:
@@ -53,23 +62,34 @@ def _print_injection(folder: Path, runs: int) -> None:
         flush=True,
     )
     heavy = _heavy_modules(environment)
-    print(f"modules beyond the standard library imported into the agent: {', '.join(heavy) or 'none'}", flush=True)
+    print(
+        f"modules beyond the standard library imported into the agent: {', '.join(heavy) or 'none'}",
+        flush=True,
+    )
 
 
 def _heavy_modules(environment: dict[str, str]) -> list[str]:
     code = "import sys; print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
-    import os
-
-    listed = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
     bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return sorted(set(listed.stdout.split()) - set(bare.stdout.split()) - {"_tracekit_inside"})
 
 
 def _demo(folder: Path) -> Path | None:
     trace = folder / "demo.parquet"
-    done = subprocess.run([*TRACEKIT, "demo", "-o", str(trace), "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(
+        [*TRACEKIT, "demo", "-o", str(trace), "--json"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        print(f"analyze: not measured, the demo did not run: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        print(
+            f"analyze: not measured, the demo did not run: {done.stderr.strip().splitlines()[-1]}", flush=True
+        )
         return None
     return trace
 

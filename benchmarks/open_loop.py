@@ -31,11 +31,15 @@ def write_open_loop(path: Path, calls: int) -> str:
         outputs = np.clip(random.lognormal(5.0, 0.8, calls), 1, 1500).astype(int)
         source = "drawn (lognormal lengths, Poisson 5.6/s): the Azure trace is missing here"
     start_ns = (arrival_s * 1e9).astype(np.int64)
-    sessions = [{"row_id": i, "start_ns": int(t), "end_ns": int(t), "status": "ok", "origin": "imported"} for i, t in enumerate(start_ns)]
+    sessions = [
+        {"row_id": i, "start_ns": int(t), "end_ns": int(t), "status": "ok", "origin": "imported"}
+        for i, t in enumerate(start_ns)
+    ]
     rows = [
         {
-            "row_id": calls + i, "session_id": i, "start_ns": int(start_ns[i]), "end_ns": int(start_ns[i]), "status": "ok",
-            "input_tokens": int(prompts[i]), "output_tokens": int(outputs[i]), "parents": [], "model": "Llama-3.1-8B",
+            "row_id": calls + i, "session_id": i, "start_ns": int(start_ns[i]), "end_ns": int(start_ns[i]),
+            "status": "ok", "input_tokens": int(prompts[i]), "output_tokens": int(outputs[i]),
+            "parents": [], "model": "Llama-3.1-8B",
         }
         for i in range(calls)
     ]  # fmt: skip

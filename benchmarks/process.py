@@ -26,7 +26,9 @@ def cost(command: Sequence[str], runs: int, environment: Mapping[str, str] | Non
     return Cost(statistics.median(cpu), min(cpu), max(cpu), max(memory))
 
 
-def paired(first: Sequence[str], second: Sequence[str], runs: int, environment: Mapping[str, str]) -> list[float]:
+def paired(
+    first: Sequence[str], second: Sequence[str], runs: int, environment: Mapping[str, str]
+) -> list[float]:
     """CPU seconds of `second` less `first`, pair by pair, the two in turn: drift of the machine cancels."""
     _once(first, None)
     _once(second, environment)

@@ -31,7 +31,9 @@ REGISTRY: dict[str, Row] = {
     "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
     "info": Row("tracekit.commands.info", "Show what a trace holds and what it did not see."),
     "recover": Row("tracekit.commands.recover", "Turn a recording that was cut off into a trace."),
-    "demo": Row("tracekit.commands.demo", "Record a real agent on a real engine here, and replay it on three GPUs."),
+    "demo": Row(
+        "tracekit.commands.demo", "Record a real agent on a real engine here, and replay it on three GPUs."
+    ),
     "doctor": Row("tracekit.commands.doctor", "Check what can be recorded on this machine."),
 }
 

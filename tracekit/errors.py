@@ -44,7 +44,9 @@ class TraceNotFound(TracekitError):
                 f"There is no {path}, but {spool} holds an unfinished recording of it. "
                 f"Type `tracekit recover {spool}` to turn it into the trace."
             )
-        return cls(f"There is no file {path}. Record one with `tracekit record -o {path} -- python my_agent.py`.")
+        return cls(
+            f"There is no file {path}. Record one with `tracekit record -o {path} -- python my_agent.py`."
+        )
 
 
 class TraceUnreadable(TracekitError):
@@ -105,14 +107,22 @@ class UnknownName(TracekitError):
         spellings = {spelling.lower(): spelling for spelling in [*aliases, *known]}
         near = difflib.get_close_matches(name.lower(), spellings, 3, 0.5)
         if near:
-            return cls(f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?")
+            return cls(
+                f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?"
+            )
         return cls(f"Unknown {kind} '{name}'. Known are: {', '.join(sorted(known))}.")
 
 
 class ModelDoesNotFit(TracekitError):
     @classmethod
-    def on(cls, model: str, gpu: str, tp: int, need_gb: float, have_gb: float, fitting_tp: int | None) -> Self:
-        way_out = f"Use --tp {fitting_tp}." if fitting_tp else "No tensor parallel size up to 8 holds it; use a larger GPU."
+    def on(
+        cls, model: str, gpu: str, tp: int, need_gb: float, have_gb: float, fitting_tp: int | None
+    ) -> Self:
+        way_out = (
+            f"Use --tp {fitting_tp}."
+            if fitting_tp
+            else "No tensor parallel size up to 8 holds it; use a larger GPU."
+        )
         return cls(
             f"{model} does not fit on {tp} x {gpu}: its weights and a minimal cache need "
             f"{need_gb:.1f} GB a GPU, {have_gb:.1f} GB are usable. {way_out}"
@@ -122,7 +132,9 @@ class ModelDoesNotFit(TracekitError):
 class ScenarioInvalid(TracekitError):
     @classmethod
     def not_positive(cls, name: str, value: object) -> Self:
-        return cls(f"{name} is {value!r}; it must be a whole number of at least 1. Correct the fleet file or the option.")
+        return cls(
+            f"{name} is {value!r}; it must be a whole number of at least 1. Correct the fleet file or the option."
+        )
 
     @classmethod
     def no_rate(cls, sessions: int) -> Self:

@@ -75,7 +75,11 @@ class Provenance:
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         known["hosts"] = [Host(**host) for host in raw.get("hosts", [])]
         known["not_seen"] = NotSeen(
-            **{name: value for name, value in raw.get("not_seen", {}).items() if name in NotSeen.__dataclass_fields__}
+            **{
+                name: value
+                for name, value in raw.get("not_seen", {}).items()
+                if name in NotSeen.__dataclass_fields__
+            }
         )
         return cls(**known)
 

@@ -97,11 +97,15 @@ _ENGINE = (Kind.ENGINE_SAMPLE,)
 _MARK = (Kind.MARK,)
 
 
-def _required(name: str, kind: str, kinds: tuple[Kind, ...], doc: str, unit: str = "", otel: str = "") -> Column:
+def _required(
+    name: str, kind: str, kinds: tuple[Kind, ...], doc: str, unit: str = "", otel: str = ""
+) -> Column:
     return Column(name, kind, unit, kinds, False, otel, doc)
 
 
-def _optional(name: str, kind: str, kinds: tuple[Kind, ...], doc: str, unit: str = "", otel: str = "") -> Column:
+def _optional(
+    name: str, kind: str, kinds: tuple[Kind, ...], doc: str, unit: str = "", otel: str = ""
+) -> Column:
     return Column(name, kind, unit, kinds, True, otel, doc)
 
 

@@ -158,7 +158,11 @@ def engine(name: str = DEFAULT_ENGINE) -> Engine:
     """The engine profile of that name. Raises UnknownName."""
     table = _table("engines")
     key = _key("engine", name, table)
-    row = {field: value for field, value in table[key].items() if field not in ("aliases", "date", "power", "itl_error")}
+    row = {
+        field: value
+        for field, value in table[key].items()
+        if field not in ("aliases", "date", "power", "itl_error")
+    }
     fit = dict(table[key]["power"])
     return Engine(
         name=key,

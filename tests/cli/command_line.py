@@ -9,7 +9,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment(**more):
-    return os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "XDG_CONFIG_HOME": str(Path.home() / ".config")} | more
+    return (
+        os.environ
+        | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "XDG_CONFIG_HOME": str(Path.home() / ".config")}
+        | more
+    )
 
 
 def start(*words, cwd, **more):

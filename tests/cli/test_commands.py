@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,9 +45,17 @@ def test_help_names_every_command(tmp_path):
 
 def test_analyze_prints_tables_and_json(trace):
     out, _err = run("analyze", "t.parquet", cwd=trace)
-    for words in ("Latency, recorded", "Where session time goes", "GPU idle", "assumed: model Llama-3.1-8B", "Next: tracekit replay"):
+    for words in (
+        "Latency, recorded",
+        "Where session time goes",
+        "GPU idle",
+        "assumed: model Llama-3.1-8B",
+        "Next: tracekit replay",
+    ):
         assert words in out
-    document = json.loads(run("analyze", "t.parquet", "--json", "--gpu", "H100", "--gpu", "L40S", cwd=trace)[0])
+    document = json.loads(
+        run("analyze", "t.parquet", "--json", "--gpu", "H100", "--gpu", "L40S", cwd=trace)[0]
+    )
     assert {"schema_version", "trace", "assumptions", "sources", "recorded", "replays"} <= document.keys()
     assert [replay["fleet"]["gpu"] for replay in document["replays"]] == ["H100-SXM-80GB", "L40S"]
     recorded = document["recorded"]
@@ -56,12 +65,27 @@ def test_analyze_prints_tables_and_json(trace):
         assert sum(replay["share"].values()) == pytest.approx(1)
         assert sum(replay["idle_s"].values()) == pytest.approx(replay["gpu_s"]["idle"], abs=1e-9)
         assert sum(replay["energy_j"]["by_phase"].values()) == pytest.approx(replay["energy_j"]["total"])
-        assert sum(replay["energy_j"]["by_cause"].values()) == pytest.approx(replay["energy_j"]["by_phase"]["idle"])
+        assert sum(replay["energy_j"]["by_cause"].values()) == pytest.approx(
+            replay["energy_j"]["by_phase"]["idle"]
+        )
         assert replay["prefix_hit_fraction"] is None
 
 
 def test_replay_writes_a_timeline(trace):
-    words = ("replay", "t.parquet", "--gpu", "H100", "--model", "Llama-3.1-8B", "--replicas", "2", "--rate", "5/s", "--sessions", "30")
+    words = (
+        "replay",
+        "t.parquet",
+        "--gpu",
+        "H100",
+        "--model",
+        "Llama-3.1-8B",
+        "--replicas",
+        "2",
+        "--rate",
+        "5/s",
+        "--sessions",
+        "30",
+    )
     out, _err = run(*words, "--json", "-o", "timeline.parquet", cwd=trace)
     document = json.loads(out)
     assert document["sessions"] == 30
@@ -70,11 +94,13 @@ def test_replay_writes_a_timeline(trace):
     calls = [row for row in rows if row["kind"] == "call"]
     segments = [row for row in rows if row["kind"] == "segment"]
     assert len(calls) == 60
-    assert all(row["queued_ns"] <= row["started_ns"] < row["first_token_ns"] <= row["end_ns"] for row in calls)
+    assert all(
+        row["queued_ns"] <= row["started_ns"] < row["first_token_ns"] <= row["end_ns"] for row in calls
+    )
     assert sum(row["energy_j"] for row in segments) == pytest.approx(document["energy_j"]["total"])
     for replica in range(2):
         ours = [row for row in segments if row["replica"] == replica]
-        assert all(left["end_ns"] == right["start_ns"] for left, right in zip(ours, ours[1:], strict=False))
+        assert all(left["end_ns"] == right["start_ns"] for left, right in pairwise(ours))
     again, _err = run(*words, "--json", cwd=trace)
     assert json.loads(again)["energy_j"] == document["energy_j"]
 
@@ -168,7 +194,11 @@ def test_a_trace_without_usage_is_analyzed_without_replay(tmp_path):
 def test_record_refuses_before_it_runs(tmp_path):
     ran = [sys.executable, "-c", "open('ran', 'w')"]
     (tmp_path / "there.parquet").write_text("mine")
-    for output, words in (("there.parquet", "--force"), ("no/folder/t.parquet", "there is no folder"), (".", "is a folder")):
+    for output, words in (
+        ("there.parquet", "--force"),
+        ("no/folder/t.parquet", "there is no folder"),
+        (".", "is a folder"),
+    ):
         _out, err = run("record", "-o", output, "--", *ran, cwd=tmp_path, code=125)
         assert words in err
     assert not (tmp_path / "ran").exists()
@@ -192,11 +222,15 @@ def test_record_of_what_does_not_exist(tmp_path):
 
 
 def test_record_passes_output_and_exit_code_through(tmp_path, server, agent):
-    out, err = run("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "m", cwd=tmp_path)
+    out, err = run(
+        "record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "m", cwd=tmp_path
+    )
     assert out == "done m\n"
     assert "1 LLM call in 1 session" in err
     assert err.rstrip().endswith("Next: tracekit analyze t.parquet")
-    out, _err = run("record", "-q", "--", sys.executable, "-c", "print(7); raise SystemExit(3)", cwd=tmp_path, code=3)
+    out, _err = run(
+        "record", "-q", "--", sys.executable, "-c", "print(7); raise SystemExit(3)", cwd=tmp_path, code=3
+    )
     assert out == "7\n"
     (default,) = tmp_path.glob("trace-*.parquet")
     assert json.loads(run("info", default, "--json", cwd=tmp_path)[0])["provenance"]["exit_code"] == 3

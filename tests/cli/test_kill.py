@@ -27,7 +27,19 @@ EXPECTED = [("one", "ok"), ("two", "ok"), ("three", "ok"), ("stall", "interrupte
 
 
 def test_the_agent_is_killed(tmp_path, server, agent):
-    words = ("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "one", "two", "three", "stall")
+    words = (
+        "record",
+        "-o",
+        "t.parquet",
+        "--",
+        sys.executable,
+        agent,
+        server.base_url,
+        "one",
+        "two",
+        "three",
+        "stall",
+    )
     with start(*words, cwd=tmp_path) as process:
         os.kill(until_streaming(process), signal.SIGKILL)
         _out, err = process.communicate(timeout=60)
@@ -38,7 +50,19 @@ def test_the_agent_is_killed(tmp_path, server, agent):
 
 
 def test_the_supervisor_is_killed(tmp_path, server, agent):
-    words = ("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "one", "two", "three", "stall")
+    words = (
+        "record",
+        "-o",
+        "t.parquet",
+        "--",
+        sys.executable,
+        agent,
+        server.base_url,
+        "one",
+        "two",
+        "three",
+        "stall",
+    )
     with start(*words, cwd=tmp_path) as process:
         pid = until_streaming(process)
         process.kill()
@@ -64,7 +88,18 @@ def test_a_signal_is_passed_on(tmp_path, server, agent):
 
 def test_an_agent_that_outlives_the_supervisor_is_recovered_whole(tmp_path, server, agent):
     server.chunk_s = 0.1
-    words = ("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "one", "stream", "two")
+    words = (
+        "record",
+        "-o",
+        "t.parquet",
+        "--",
+        sys.executable,
+        agent,
+        server.base_url,
+        "one",
+        "stream",
+        "two",
+    )
     with start(*words, cwd=tmp_path) as process:
         pid = until_streaming(process)
         process.kill()

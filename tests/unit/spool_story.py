@@ -25,7 +25,19 @@ class Story:
     def add(self, t, at_ms, **facts):
         self.records.append({"t": t, "ns": int(at_ms * 1e6), "pid": 1, **facts})
 
-    def call(self, start, end, messages=(), answer=None, tools=(), session=None, retry=None, status=200, body=None, **more):
+    def call(  # noqa: PLR0917
+        self,
+        start,
+        end,
+        messages=(),
+        answer=None,
+        tools=(),
+        session=None,
+        retry=None,
+        status=200,
+        body=None,
+        **more,
+    ):
         """`messages`: (role, text[, tool_call_ids or tool_result_id])."""
         self._ids += 1
         key = f"1-{self._ids}"
@@ -33,7 +45,10 @@ class Story:
             "api": "chat",
             "model": "m",
             "body_hash": body or f"body{self._ids}",
-            "parts": [part(message, digest) for message, digest in zip(messages, prefix_hashes(messages), strict=True)],
+            "parts": [
+                part(message, digest)
+                for message, digest in zip(messages, prefix_hashes(messages), strict=True)
+            ],
             "prompt_bytes": sum(len(message[1]) for message in messages),
             **more.pop("request", {}),
         }
@@ -56,14 +71,25 @@ class Story:
     def tool(self, start, end, name, thread=1, session=None, tool_call_id=None):
         self._ids += 1
         key = f"tool-{self._ids}"
-        self.add("tool_start", start, id=key, name=name, thread=thread, session=session, tool_call_id=tool_call_id, source="framework")
+        self.add(
+            "tool_start",
+            start,
+            id=key,
+            name=name,
+            thread=thread,
+            session=session,
+            tool_call_id=tool_call_id,
+            source="framework",
+        )
         if end is not None:
             self.add("tool_end", end, id=key, status="ok")
         return key
 
     def merged(self):
         records = sorted(self.records, key=lambda record: record["ns"])
-        return assemble(Spool(Path("x"), {"host": "here", "command": ["agent"]}, records), software_version="0")
+        return assemble(
+            Spool(Path("x"), {"host": "here", "command": ["agent"]}, records), software_version="0"
+        )
 
     def rows(self, kind):
         table = self.merged().tables.get(Kind(kind))

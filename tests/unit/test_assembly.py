@@ -35,7 +35,10 @@ def test_only_the_latest_results_are_parents():
     story.call(20, 30, two, tools=[("b", "search")])
     story.call(40, 50, [*two, ("assistant", "", ("b",)), ("tool", "y", "b")], answer="done")
     spans = story.rows("tool_span")
-    assert sorted((row["start_ns"] // 1_000_000, row["tool_call_id"]) for row in spans) == [(10, "a"), (30, "b")]
+    assert sorted((row["start_ns"] // 1_000_000, row["tool_call_id"]) for row in spans) == [
+        (10, "a"),
+        (30, "b"),
+    ]
     third = by_start(story.rows("llm_call"))[2]
     assert third["parents"] == [row["row_id"] for row in spans if row["tool_call_id"] == "b"]
 
@@ -104,7 +107,12 @@ def test_retries_are_attempts_of_one_call():
     story.call(1005, 1040, ASK, answer="She.", retry=1, body="same")
     (call,) = story.rows("llm_call")
     attempts = by_start(story.rows("http_attempt"))
-    assert (call["start_ns"], call["end_ns"], call["attempt_count"], call["status"]) == (0, 1_040_000_000, 2, "ok")
+    assert (call["start_ns"], call["end_ns"], call["attempt_count"], call["status"]) == (
+        0,
+        1_040_000_000,
+        2,
+        "ok",
+    )
     assert [(row["attempt_index"], row["http_status"], row["status"]) for row in attempts] == [
         (0, 429, "error"),
         (1, 200, "ok"),
@@ -184,7 +192,10 @@ def test_token_classes_sum_to_the_prompt():
     ]
     story.call(20, 30, prompt)
     row = by_start(story.rows("llm_call"))[1]
-    sizes = {name: row[f"{name}_bytes"] for name in ("instruction", "few_shot", "user", "llm_history", "tool_history")}
+    sizes = {
+        name: row[f"{name}_bytes"]
+        for name in ("instruction", "few_shot", "user", "llm_history", "tool_history")
+    }
     assert sizes == {
         "instruction": 7,
         "few_shot": len("example question") + len("example answer"),

@@ -66,4 +66,7 @@ def test_what_runs_in_the_agent_is_python_3_8():
 
 
 def test_tool_keeps_its_signature():
-    assert inspect.signature(tracekit.tool("search")(lambda query, limit=3: None)).parameters.keys() == {"query", "limit"}
+    assert inspect.signature(tracekit.tool("search")(lambda query, limit=3: None)).parameters.keys() == {
+        "query",
+        "limit",
+    }

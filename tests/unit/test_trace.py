@@ -27,7 +27,8 @@ SESSION = {"row_id": 0, "start_ns": 1_700_000_000_000_000_000, "status": "ok"}
 
 def provenance(**changes):
     return Provenance(
-        **{"format_version": FORMAT_VERSION, "software_version": "0", "command": ["x"], "created_ns": 1} | changes
+        **{"format_version": FORMAT_VERSION, "software_version": "0", "command": ["x"], "created_ns": 1}
+        | changes
     )
 
 
@@ -55,7 +56,9 @@ def test_provenance_comes_back(tmp_path):
 
 def test_row_groups_never_mix_kinds(tmp_path):
     file = pq.ParquetFile(write(tmp_path / "a.parquet"))
-    kinds = [file.metadata.row_group(group).column(0).statistics for group in range(file.metadata.num_row_groups)]
+    kinds = [
+        file.metadata.row_group(group).column(0).statistics for group in range(file.metadata.num_row_groups)
+    ]
     assert [(kind.min, kind.max) for kind in kinds] == [("session", "session"), ("llm_call", "llm_call")]
 
 
@@ -86,9 +89,17 @@ def test_a_failed_write_leaves_nothing(tmp_path, monkeypatch):
     ("make", "error", "words"),
     [
         (lambda path: None, TraceNotFound, "tracekit record"),
-        (lambda path: path.write_bytes(b"PAR1 but not really"), TraceUnreadable, "not a complete Parquet file"),
+        (
+            lambda path: path.write_bytes(b"PAR1 but not really"),
+            TraceUnreadable,
+            "not a complete Parquet file",
+        ),
         (lambda path: path.write_bytes(b""), TraceUnreadable, "not a complete Parquet file"),
-        (lambda path: pq.write_table(pa.table({"a": [1]}), path), TraceUnreadable, "not one that tracekit wrote"),
+        (
+            lambda path: pq.write_table(pa.table({"a": [1]}), path),
+            TraceUnreadable,
+            "not one that tracekit wrote",
+        ),
     ],
 )
 def test_files_that_are_no_trace(tmp_path, make, error, words):

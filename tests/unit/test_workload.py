@@ -43,7 +43,11 @@ def test_recorded_durations_return_every_recorded_start(story, tmp_path):
     trace = written(story, tmp_path / "t.parquet")
     compiled = compile_workload(trace)
     outcome = replay_recorded(compiled.workload)
-    rows = {row["row_id"]: row for kind in (Kind.LLM_CALL, Kind.TOOL_SPAN) for row in trace.rows(kind, ["row_id", "start_ns"]).to_pylist()}
+    rows = {
+        row["row_id"]: row
+        for kind in (Kind.LLM_CALL, Kind.TOOL_SPAN)
+        for row in trace.rows(kind, ["row_id", "start_ns"]).to_pylist()
+    }
     starts_ns = np.array([rows[int(row)]["start_ns"] for row in compiled.row_id])
     assert np.abs(outcome.steps["start_s"] * 1e9 + compiled.origin_ns - starts_ns).max() < 1000
     session_end_s = outcome.sessions["end_s"]
@@ -51,7 +55,13 @@ def test_recorded_durations_return_every_recorded_start(story, tmp_path):
 
 
 def test_what_cannot_be_replayed_is_a_gap_and_counted(story, tmp_path):
-    story.call(130, 140, [("system", "Third."), ("user", "q")], thread=8, response={"usage": None, "usage_source": "missing"})
+    story.call(
+        130,
+        140,
+        [("system", "Third."), ("user", "q")],
+        thread=8,
+        response={"usage": None, "usage_source": "missing"},
+    )
     compiled = compile_workload(written(story, tmp_path / "t.parquet"))
     assert compiled.calls == 3
     assert compiled.unanswered_calls == 1
@@ -78,8 +88,26 @@ def test_a_trace_without_tokens_says_so(tmp_path):
 @pytest.mark.parametrize("parents", [[99], [2], [1]], ids=["orphan", "later", "itself"])
 def test_graphs_that_cannot_be(tmp_path, parents):
     calls = [
-        {"row_id": 1, "session_id": 0, "start_ns": 0, "end_ns": 5, "status": "ok", "input_tokens": 1, "output_tokens": 1, "parents": parents},
-        {"row_id": 2, "session_id": 0, "start_ns": 6, "end_ns": 9, "status": "ok", "input_tokens": 1, "output_tokens": 1, "parents": []},
+        {
+            "row_id": 1,
+            "session_id": 0,
+            "start_ns": 0,
+            "end_ns": 5,
+            "status": "ok",
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "parents": parents,
+        },
+        {
+            "row_id": 2,
+            "session_id": 0,
+            "start_ns": 6,
+            "end_ns": 9,
+            "status": "ok",
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "parents": [],
+        },
     ]
     tables = {
         Kind.SESSION: table_of(Kind.SESSION, [{"row_id": 0, "start_ns": 0, "end_ns": 9, "status": "ok"}]),

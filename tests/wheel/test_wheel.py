@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT], check=True
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT],
+        check=True,
     )
     (built,) = folder.glob("*.whl")
     return built
@@ -30,14 +31,27 @@ def installed(wheel, tmp_path_factory):
     venv.create(home, with_pip=False, symlinks=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(home)}))
     subprocess.run(
-        [sys.executable, "-m", "pip", "--python", home / "bin/python", "install", "--quiet", "--no-deps", wheel], check=True
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            home / "bin/python",
+            "install",
+            "--quiet",
+            "--no-deps",
+            wheel,
+        ],
+        check=True,
     )
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return home / "bin"
 
 
 def run(installed, *words, cwd, code=0):
-    result = subprocess.run([installed / words[0], *words[1:]], cwd=cwd, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [installed / words[0], *words[1:]], cwd=cwd, capture_output=True, text=True, check=False
+    )
     assert result.returncode == code, result.stderr
     return result
 
@@ -54,7 +68,9 @@ def test_the_wheel_holds_what_it_should(wheel):
     ):
         assert needed in names
     assert any(name.startswith("tracekit/demo/corpus/") for name in names)
-    assert not [name for name in names if name.startswith(("tests", "collectors", "analyzers", "benchmarks", "docs"))]
+    assert not [
+        name for name in names if name.startswith(("tests", "collectors", "analyzers", "benchmarks", "docs"))
+    ]
 
 
 def test_it_runs_away_from_the_source(installed, tmp_path):
@@ -68,12 +84,26 @@ def test_it_runs_away_from_the_source(installed, tmp_path):
 def test_literal_top_level_names_are_not_ours(installed, tmp_path):
     run(installed, "python", "-c", "import collectors", cwd=tmp_path, code=1)
     (tmp_path / "collectors.py").write_text("mine = 1\n")
-    (tmp_path / "agent.py").write_text("import collectors, tracekit.collectors.launch; print(collectors.mine)\n")
+    (tmp_path / "agent.py").write_text(
+        "import collectors, tracekit.collectors.launch; print(collectors.mine)\n"
+    )
     assert run(installed, "python", "agent.py", cwd=tmp_path).stdout == "1\n"
 
 
 def test_it_records(installed, tmp_path):
-    run(installed, "tracekit", "record", "-o", "t.parquet", "--", installed / "python", "-c", "raise SystemExit(3)", cwd=tmp_path, code=3)
+    run(
+        installed,
+        "tracekit",
+        "record",
+        "-o",
+        "t.parquet",
+        "--",
+        installed / "python",
+        "-c",
+        "raise SystemExit(3)",
+        cwd=tmp_path,
+        code=3,
+    )
     held = json.loads(run(installed, "tracekit", "info", "t.parquet", "--json", cwd=tmp_path).stdout)
     assert held["rows"]["llm_call"] == 0
     assert held["provenance"]["exit_code"] == 3

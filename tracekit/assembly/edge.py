@@ -53,8 +53,10 @@ def _evidence(
 
 
 def _tools_between(parent: Call, call: Call, session: Session) -> list[Step]:
-    """Tools of the session that ran after `parent` answered and before `call`: agents that put results into
-    plain text leave no ids, yet the call waited for them."""
+    """Tools of the session that ran after `parent` answered and before `call`.
+
+    Agents that put results into plain text leave no ids, yet the call waited for them.
+    """
     after = [
         span
         for span in session.tools

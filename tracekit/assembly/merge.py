@@ -37,7 +37,13 @@ class Merged:
 
 
 def merge_spool(
-    directory: Path, output: Path, *, software_version: str, exit_code: int | None, recovered: bool, force: bool
+    directory: Path,
+    output: Path,
+    *,
+    software_version: str,
+    exit_code: int | None,
+    recovered: bool,
+    force: bool,
 ) -> Provenance:
     """Turns the spool in `directory` into the trace `output`; the spool itself is left as it is.
 
@@ -60,7 +66,9 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     spans = tool_spans(calls, links, marked_tools(spool.records))
     sessions = assign_sessions(calls, links, marked_sessions(spool.records), spans)
     orphans = assign_tools(sessions, spans)
-    sessions = sorted((session for session in sessions if session.steps), key=lambda session: session.start_ns)
+    sessions = sorted(
+        (session for session in sessions if session.steps), key=lambda session: session.start_ns
+    )
     next_row = _number(sessions, calls, spans)
     for session in sessions:
         connect(session, links)
@@ -70,12 +78,13 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
 
 
 def _number(sessions: Sequence[Session], calls: Sequence[Call], spans: Sequence[ToolSpan]) -> int:
-    for row_id, row in enumerate([*sessions, *calls, *spans]):
+    rows: list[Session | Call | ToolSpan] = [*sessions, *calls, *spans]
+    for row_id, row in enumerate(rows):
         row.row_id = row_id
     for session in sessions:
         for step in session.steps:
             step.session_id = session.row_id
-    return len(sessions) + len(calls) + len(spans)
+    return len(rows)
 
 
 def _rows(
@@ -102,10 +111,14 @@ def _rows(
         _attempt_row(next(row_ids), call, index, attempt, host) for call, index, attempt in attempts
     ]
     rows[Kind.MARK] = [
-        _sample_row(next(row_ids), record, Kind.MARK, host, session_id=by_key.get(record.get("session")))
+        _sample_row(
+            next(row_ids), record, Kind.MARK, host, session_id=by_key.get(record.get("session") or "")
+        )
         for record in marks
     ]
-    rows[Kind.POWER_SAMPLE] = [_sample_row(next(row_ids), record, Kind.POWER_SAMPLE, host) for record in power]
+    rows[Kind.POWER_SAMPLE] = [
+        _sample_row(next(row_ids), record, Kind.POWER_SAMPLE, host) for record in power
+    ]
     return rows
 
 
@@ -274,7 +287,9 @@ def _provenance(
         software_version=software_version,
         command=[str(word) for word in run.get("command") or []],
         created_ns=time.time_ns(),
-        environment={str(key): str(value) for key, value in (run.get("environment") or environment()).items()},
+        environment={
+            str(key): str(value) for key, value in (run.get("environment") or environment()).items()
+        },
         hosts=[Host(str(run.get("host") or "unknown"), int(run.get("clock_offset_ns") or 0), 0)],
         labels={str(key): str(value) for key, value in (run.get("labels") or {}).items()},
         not_seen=_not_seen(spool, list(calls), spans),
@@ -286,14 +301,17 @@ def _not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) ->
     power = [note for note in notes if note.get("what") == "power_unavailable"]
     return NotSeen(
         calls_without_tokens=sum(
-            call.status is Status.OK and (call.last.response.get("usage") or {}).get("output") is None for call in calls
+            call.status is Status.OK and (call.last.response.get("usage") or {}).get("output") is None
+            for call in calls
         ),
         interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
         interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
         processes_not_followed=_tally(notes, "process_not_followed"),
         hook_errors=_tally(notes, "hook_error"),
         unreadable_lines=spool.unreadable_lines,
-        lost_records=sum(int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost"),
+        lost_records=sum(
+            int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost"
+        ),
         power=str(power[0].get("detail")) if power else None,
     )
 

@@ -91,7 +91,7 @@ def assign_tools(sessions: Iterable[Session], spans: Iterable[ToolSpan]) -> list
     by_key = {session.key: session for session in sessions if session.key}
     orphans = []
     for span in spans:
-        session = by_key.get(span.record.get("session"))
+        session = by_key.get(span.record.get("session") or "")
         if session is None and span.call is not None:
             session = by_call[span.call]
         if session is None:
@@ -174,6 +174,10 @@ def _same_task(span: ToolSpan, call: Call) -> bool:
 
 def _nearest(span: ToolSpan, by_call: Mapping[Call, Session]) -> Session | None:
     """The session of the last call that ended before the span, of its own task first, then its process."""
-    before = [call for call in by_call if call.start_ns <= span.start_ns and call.first.record.get("pid") == span.record.get("pid")]
+    before = [
+        call
+        for call in by_call
+        if call.start_ns <= span.start_ns and call.first.record.get("pid") == span.record.get("pid")
+    ]
     best = max(before, key=lambda call: (_same_task(span, call), call.start_ns), default=None)
     return by_call[best] if best is not None else None

@@ -62,8 +62,11 @@ def marked_tools(records: Iterable[Record]) -> list[ToolSpan]:
 
 
 def tool_spans(calls: Iterable[Call], links: Mapping[Call, Link], marked: list[ToolSpan]) -> list[ToolSpan]:
-    """Marked spans, each with the tool call it answers where that can be told, and a window for every other
-    tool call whose result came back."""
+    """Every span there is evidence for, in order of start.
+
+    Marked ones, each with the tool call it answers where that can be told, and a window for every other tool
+    call whose result came back.
+    """
     unmatched = defaultdict(list)
     for span in sorted(marked, key=lambda span: span.start_ns):
         unmatched[span.tool_call_id or span.name].append(span)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @fleet_options
 @JSON
 def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
-    """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
+    r"""Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
     Without fleet options it replays on one assumed GPU, and says so. Repeat --gpu to compare.
 
@@ -33,7 +33,9 @@ def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(document))
     else:
-        document["next"] = f"tracekit replay {trace} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
+        document["next"] = (
+            f"tracekit replay {trace} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
+        )
         print_analysis(document)
 
 

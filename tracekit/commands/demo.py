@@ -15,9 +15,24 @@ REPLICAS = 2
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("demo-trace.parquet"), show_default=True, help="Trace to write.")
-@click.option("--sessions", type=click.IntRange(1, 100), default=6, show_default=True, help="Questions the agent answers.")
-@click.option("--concurrency", type=click.IntRange(1, 16), default=3, show_default=True, help="Sessions at once.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("demo-trace.parquet"),
+    show_default=True,
+    help="Trace to write.",
+)
+@click.option(
+    "--sessions",
+    type=click.IntRange(1, 100),
+    default=6,
+    show_default=True,
+    help="Questions the agent answers.",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1, 16), default=3, show_default=True, help="Sessions at once."
+)
 @FORCE
 @JSON
 def command(output: Path, sessions: int, concurrency: int, force: bool, as_json: bool) -> int:
@@ -35,14 +50,18 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
     check_output(output, force=force)
     code = _record(output, sessions, concurrency, force=force)
     if code:
-        click.echo(f"tracekit: the demo's agent ended with code {code}; what was recorded is in {output}.", err=True)
+        click.echo(
+            f"tracekit: the demo's agent ended with code {code}; what was recorded is in {output}.", err=True
+        )
         return 1
     fleet = FleetChoice(None, GPUS, None, ASSUMED_MODEL, None, REPLICAS, None, None, None)
     document = analysis(Trace.open(output), fleet)
     if as_json:
         click.echo(to_json(document))
         return 0
-    document["next"] = f"tracekit replay {output} --gpu H100 --model {ASSUMED_MODEL} --rate 2/s --sessions 200"
+    document["next"] = (
+        f"tracekit replay {output} --gpu H100 --model {ASSUMED_MODEL} --rate 2/s --sessions 200"
+    )
     print_analysis(document)
     return 0
 
@@ -61,8 +80,13 @@ def _record(output: Path, sessions: int, concurrency: int, *, force: bool) -> in
         agent += ["--sessions", str(sessions), "--concurrency", str(concurrency)]
         options = ["-o", str(output), *(["--force"] if force else [])]
         options += [word for name, text in LABELS.items() for word in ("--label", f"{name}={text}")]
-        click.echo(f"tracekit: tracekit record -o {output} -- python -m tracekit.demo.agent --base-url {base_url} ...", err=True)
+        click.echo(
+            f"tracekit: tracekit record -o {output} -- python -m tracekit.demo.agent --base-url {base_url} ...",
+            err=True,
+        )
         done = subprocess.run(
-            [sys.executable, "-m", "tracekit", "record", *options, "--", *agent], stdout=sys.stderr, check=False
+            [sys.executable, "-m", "tracekit", "record", *options, "--", *agent],
+            stdout=sys.stderr,
+            check=False,
         )
     return done.returncode

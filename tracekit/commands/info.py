@@ -20,7 +20,7 @@ def command(trace: Path | None, gpus: bool, models: bool, schema: bool, as_json:
     from tracekit.reports import inventory
     from tracekit.trace import Trace
 
-    document = {}
+    document: dict[str, object] = {}
     if trace is not None:
         document |= inventory.trace_document(Trace.open(trace))
     if gpus:

@@ -49,7 +49,9 @@ class FleetChoice:
 
         if self.file is not None:
             if self.gpus or self.model or self.tp or self.replicas or self.router:
-                raise TracekitError("--fleet and --gpu, --model, --tp, --replicas or --router exclude each other.")
+                raise TracekitError(
+                    "--fleet and --gpu, --model, --tp, --replicas or --router exclude each other."
+                )
             return [Fleet.from_toml(self.file).named()]
         assumed = []
         model = self.model or _recorded_model(recorded_models)
@@ -87,7 +89,17 @@ def fleet_options(command: Command) -> Command:
     """The options that choose a fleet; the command receives one `fleet: FleetChoice`."""
     import functools
 
-    names = ("fleet_file", "gpu", "model", "assume_model", "tp", "replicas", "router", "max_num_seqs", "max_num_batched_tokens")
+    names = (
+        "fleet_file",
+        "gpu",
+        "model",
+        "assume_model",
+        "tp",
+        "replicas",
+        "router",
+        "max_num_seqs",
+        "max_num_batched_tokens",
+    )
 
     @functools.wraps(command)
     def wrapped(**values: Any) -> Any:
@@ -95,15 +107,32 @@ def fleet_options(command: Command) -> Command:
         return command(fleet=choice, **values)
 
     options = (
-        click.option("--fleet", "fleet_file", type=click.Path(path_type=Path), help="TOML file with a table [fleet]."),
+        click.option(
+            "--fleet", "fleet_file", type=click.Path(path_type=Path), help="TOML file with a table [fleet]."
+        ),
         click.option("--gpu", multiple=True, help="GPU of the catalog; repeat it to compare."),
         click.option("--model", help="Model of the catalog."),
-        click.option("--assume-model", default=ASSUMED_MODEL, show_default=True, help="Where the recorded model is not in the catalog."),
-        click.option("--tp", type=click.IntRange(1), help="GPUs per replica (tensor parallel).  [default: 1]"),
+        click.option(
+            "--assume-model",
+            default=ASSUMED_MODEL,
+            show_default=True,
+            help="Where the recorded model is not in the catalog.",
+        ),
+        click.option(
+            "--tp", type=click.IntRange(1), help="GPUs per replica (tensor parallel).  [default: 1]"
+        ),
         click.option("--replicas", type=click.IntRange(1), help="Replicas.  [default: 1]"),
-        click.option("--router", help="round-robin, least-outstanding or session-affine.  [default: least-outstanding]"),
-        click.option("--max-num-seqs", type=click.IntRange(1), help="Sequences in a step.  [default: the engine's]"),
-        click.option("--max-num-batched-tokens", type=click.IntRange(1), help="Tokens in a step.  [default: the engine's]"),
+        click.option(
+            "--router", help="round-robin, least-outstanding or session-affine.  [default: least-outstanding]"
+        ),
+        click.option(
+            "--max-num-seqs", type=click.IntRange(1), help="Sequences in a step.  [default: the engine's]"
+        ),
+        click.option(
+            "--max-num-batched-tokens",
+            type=click.IntRange(1),
+            help="Tokens in a step.  [default: the engine's]",
+        ),
     )
     for option in reversed(options):
         wrapped = option(wrapped)

@@ -13,17 +13,40 @@ from tracekit.commands.options import FORCE
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace to write.  [default: trace-<program>-<UTC>.parquet]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Trace to write.  [default: trace-<program>-<UTC>.parquet]",
+)
 @FORCE
-@click.option("--hash-key", type=click.Path(path_type=Path), help="Key file for prompt hashes, shared by several hosts.  [default: your own]")
-@click.option("--power-interval", type=click.FloatRange(0.01, 10), default=0.05, show_default=True, help="Seconds between power samples.")
-@click.option("--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance.")
+@click.option(
+    "--hash-key",
+    type=click.Path(path_type=Path),
+    help="Key file for prompt hashes, shared by several hosts.  [default: your own]",
+)
+@click.option(
+    "--power-interval",
+    type=click.FloatRange(0.01, 10),
+    default=0.05,
+    show_default=True,
+    help="Seconds between power samples.",
+)
+@click.option(
+    "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
-    output: Path | None, force: bool, hash_key: Path | None, power_interval: float, labels: tuple[str, ...], quiet: bool, cmd: tuple[str, ...]
+    output: Path | None,
+    force: bool,
+    hash_key: Path | None,
+    power_interval: float,
+    labels: tuple[str, ...],
+    quiet: bool,
+    cmd: tuple[str, ...],
 ) -> int:
-    """Run CMD and record its LLM calls, tools and GPU power into one trace.
+    r"""Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
     Python process is recorded, child processes too. No prompt or answer text is stored.
@@ -89,7 +112,14 @@ def _finish(spool_directory: Path, output: Path, code: int, *, force: bool, quie
     from tracekit.reports.recording import recording_lines
 
     try:
-        merge_spool(spool_directory, output, software_version=__version__, exit_code=code, recovered=False, force=force)
+        merge_spool(
+            spool_directory,
+            output,
+            software_version=__version__,
+            exit_code=code,
+            recovered=False,
+            force=force,
+        )
     except (OSError, TracekitError) as error:
         click.echo(
             f"tracekit: the recording could not be turned into {output} ({error}). Nothing is lost: it lies in "

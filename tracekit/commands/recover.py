@@ -11,7 +11,12 @@ from tracekit.commands.options import FORCE
 
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path), metavar="DIRECTORY.spool")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Trace to write.  [default: the folder's name without .spool]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Trace to write.  [default: the folder's name without .spool]",
+)
 @FORCE
 def command(directory: Path, output: Path | None, force: bool) -> None:
     """Turn a recording that was cut off into a trace. The folder is kept; remove it when content."""
@@ -27,4 +32,6 @@ def command(directory: Path, output: Path | None, force: bool) -> None:
 
 def _trace_beside(directory: Path) -> Path:
     name = directory.resolve().name
-    return directory.resolve().with_name(name.removesuffix(".spool") if name.endswith(".spool") else f"{name}.parquet")
+    return directory.resolve().with_name(
+        name.removesuffix(".spool") if name.endswith(".spool") else f"{name}.parquet"
+    )

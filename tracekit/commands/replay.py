@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from tracekit.analyzers.workload import Compiled
 
 
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
+
+
 class Rate(click.ParamType[float]):
     """`5/s`, `300/min`, `2000/h` or `100000/day`, as sessions per second."""
 
     name = "rate"
-    _SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
             return value
         number, _, per = str(value).partition("/")
         try:
-            rate = float(number) / self._SECONDS[per or "s"]
+            rate = float(number) / _SECONDS[per or "s"]
         except (ValueError, KeyError):
             self.fail(f"'{value}' is not a rate; write 5/s, 300/min, 2000/h or 100000/day", param, ctx)
         if not 0 < rate < float("inf"):
@@ -36,11 +38,24 @@ class Rate(click.ParamType[float]):
 @click.command()
 @TRACE
 @fleet_options
-@click.option("--release", type=click.Choice(["recorded", "scaled", "poisson"]), help="When sessions arrive.  [default: recorded; poisson with --rate]")
-@click.option("--rate", type=Rate(), metavar="X/s", help="Sessions per s, min, h or day, for scaled and poisson.")
-@click.option("--sessions", type=click.IntRange(1), help="Sessions to draw for poisson.  [default: as many as recorded]")
+@click.option(
+    "--release",
+    type=click.Choice(["recorded", "scaled", "poisson"]),
+    help="When sessions arrive.  [default: recorded; poisson with --rate]",
+)
+@click.option(
+    "--rate", type=Rate(), metavar="X/s", help="Sessions per s, min, h or day, for scaled and poisson."
+)
+@click.option(
+    "--sessions", type=click.IntRange(1), help="Sessions to draw for poisson.  [default: as many as recorded]"
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write calls and replica segments to this Parquet file.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write calls and replica segments to this Parquet file.",
+)
 @FORCE
 @JSON
 def command(
@@ -54,7 +69,7 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Replay TRACE on a GPU fleet that may not exist yet: calls are timed anew, tools keep their length.
+    r"""Replay TRACE on a GPU fleet that may not exist yet: calls are timed anew, tools keep their length.
 
     \b
     Example: tracekit replay run.parquet --gpu H100 --model Llama-3.1-8B --replicas 2 --rate 5/s --sessions 500
@@ -62,7 +77,13 @@ def command(
     from tracekit.analyzers.columns import codes
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
-    from tracekit.reports.document import SCHEMA_VERSION, replay_assumptions, replay_document, replay_sources, to_json
+    from tracekit.reports.document import (
+        SCHEMA_VERSION,
+        replay_assumptions,
+        replay_document,
+        replay_sources,
+        to_json,
+    )
     from tracekit.schema import Kind
     from tracekit.trace import Trace, check_output
 
@@ -90,7 +111,13 @@ def command(
 
         rows = _step_rows(compiled, drawn)
         write_timeline(
-            output, replay, document, rows, compiled.session_row_id[drawn], isolated_calls_j(workload, replay.fleet), force=force
+            output,
+            replay,
+            document,
+            rows,
+            compiled.session_row_id[drawn],
+            isolated_calls_j(workload, replay.fleet),
+            force=force,
         )
     _show(document, output, as_json=as_json, to_json=to_json)
 

@@ -26,7 +26,11 @@ def analysis_document(
         "recorded": recorded_document(recorded),
         "replays": replays,
         "assumptions": [*([f"what was recorded: {labels}"] if labels else []), *assumptions],
-        "sources": {"recorded times": "measured in the client (when the app read the bytes)", "tokens": "the server's usage"} | sources,
+        "sources": {
+            "recorded times": "measured in the client (when the app read the bytes)",
+            "tokens": "the server's usage",
+        }
+        | sources,
         "not_seen": list(not_seen_lines(trace.provenance.not_seen)),
     }
 
@@ -70,7 +74,11 @@ def _measured_energy(recorded: Recorded) -> Document:
     """Joules of all sampled GPUs; not attributed to calls: nothing says that they served them."""
     counters = [gpu.counter_j for gpu in recorded.power if gpu.counter_j is not None]
     whole = recorded.power and len(counters) == len(recorded.power)
-    return {"total": sum(counters) if whole else None, "source": "measured (counter)" if whole else None, "scope": "gpu"}
+    return {
+        "total": sum(counters) if whole else None,
+        "source": "measured (counter)" if whole else None,
+        "scope": "gpu",
+    }
 
 
 def _session(row: dict[str, Any]) -> Document:
@@ -85,7 +93,8 @@ def _session(row: dict[str, Any]) -> Document:
         "input_tokens": row["input_tokens"],
         "output_tokens": row["output_tokens"],
         "share": {
-            name: row[f"{name}_ns"] / length_ns if length_ns else None for name in ("llm", "tool", "overlap", "gap")
+            name: row[f"{name}_ns"] / length_ns if length_ns else None
+            for name in ("llm", "tool", "overlap", "gap")
         },
     }
 
@@ -98,7 +107,8 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     share = recorded.shares.totals()
     words = (
         f"{plural(recorded.calls, 'call')} in {plural(len(recorded.sessions), 'session')} over "
-        f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, {percent(share['tool'])} in tools"
+        f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, "
+        f"{percent(share['tool'])} in tools"
     )
     if not replays:
         return f"{words}."

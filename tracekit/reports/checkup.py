@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+import pynvml
 from rich.console import Console
 from rich.table import Table
 
@@ -52,13 +53,15 @@ def _name_clash() -> Check:
     owners = set(importlib.metadata.packages_distributions().get("tracekit", [])) - {DISTRIBUTION}
     if owners:
         names = ", ".join(sorted(owners))
-        return Check("package", "mend", f"{names} also installs 'tracekit'; uninstall it, then reinstall {DISTRIBUTION}")
+        return Check(
+            "package",
+            "mend",
+            f"{names} also installs 'tracekit'; uninstall it, then reinstall {DISTRIBUTION}",
+        )
     return Check("package", "ok", f"only {DISTRIBUTION} provides 'tracekit'")
 
 
 def _gpu_power() -> Check:
-    import pynvml
-
     try:
         pynvml.nvmlInit()
         count = pynvml.nvmlDeviceGetCount()
@@ -70,7 +73,11 @@ def _gpu_power() -> Check:
 
 def _clients() -> list[Check]:
     found = [name for name in HOOKED_CLIENTS if find_spec(name) is not None]
-    detail = f"{', '.join(found)} in this environment" if found else "none in this environment; the agent's own counts"
+    detail = (
+        f"{', '.join(found)} in this environment"
+        if found
+        else "none in this environment; the agent's own counts"
+    )
     return [Check("clients that are recorded", "ok" if found else "note", detail)]
 
 

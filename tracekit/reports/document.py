@@ -27,7 +27,9 @@ def to_json(document: Document) -> str:
     return json.dumps(document, indent=2, allow_nan=False)
 
 
-def replay_document(replay: Replay, isolated_j: np.ndarray | None, grid_code: str = catalog.DEFAULT_GRID) -> Document:
+def replay_document(
+    replay: Replay, isolated_j: np.ndarray | None, grid_code: str = catalog.DEFAULT_GRID
+) -> Document:
     """One replay; `isolated_j` is each session's energy alone, shape (s,), or None if it was not asked for."""
     timeline, outcome = replay.timeline, replay.timeline.outcome
     served = outcome.calls["replica"] >= 0
@@ -55,7 +57,9 @@ def replay_document(replay: Replay, isolated_j: np.ndarray | None, grid_code: st
             "by_class": None,
         },
         "gpu_s": _gpu_seconds(replay),
-        "idle_s": _by_cause({cause: ns * replay.fleet.tp / NS_PER_S for cause, ns in timeline.idle_ns.items()}),
+        "idle_s": _by_cause(
+            {cause: ns * replay.fleet.tp / NS_PER_S for cause, ns in timeline.idle_ns.items()}
+        ),
         "energy_j": {
             "scope": "gpu",
             "total": timeline.total_j,
@@ -64,7 +68,11 @@ def replay_document(replay: Replay, isolated_j: np.ndarray | None, grid_code: st
             "per_session": timeline.total_j / sessions,
             "isolated_per_session": None if isolated_j is None else float(isolated_j.mean()),
         },
-        "cost_usd": {"total": timeline.total_usd, "per_session": timeline.total_usd / sessions, "api_equivalent": None},
+        "cost_usd": {
+            "total": timeline.total_usd,
+            "per_session": timeline.total_usd / sessions,
+            "api_equivalent": None,
+        },
         "carbon_g": _carbon(timeline.total_j, grid_code),
         "prefix_hit_fraction": None,
         "preemptions": None,
@@ -89,7 +97,12 @@ def fleet_document(replay: Replay) -> Document:
         "max_num_batched_tokens": replay.limits.max_num_batched_tokens,
         "max_model_len": replay.limits.max_model_len,
         "kv_capacity_tokens": replay.limits.kv_capacity_tokens,
-        "usd_per_gpu_hour": {"low": price.low, "typical": price.typical, "high": price.high, "date": price.date},
+        "usd_per_gpu_hour": {
+            "low": price.low,
+            "typical": price.typical,
+            "high": price.high,
+            "date": price.date,
+        },
     }
 
 
@@ -97,19 +110,27 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
     """What the replays take for granted, a sentence each."""
     notes = [
         "tools and lags keep their recorded length: they belong to the recorded environment",
-        "scheduler: vLLM V1 without prefix cache and without preemption; KV is reserved at admission, every prompt is prefilled whole",
+        "scheduler: vLLM V1 without prefix cache and without preemption; KV is reserved at admission, "
+        "every prompt is prefilled whole",
         "token counts are the recorded tokenizer's",
     ]
     if compiled.calls_without_tokens:
-        notes.append(f"{compiled.calls_without_tokens} answered call(s) without token counts stay gaps of their recorded length")
+        notes.append(
+            f"{compiled.calls_without_tokens} answered call(s) without token counts stay gaps of their recorded length"
+        )
     if compiled.unanswered_calls:
         notes.append(f"{compiled.unanswered_calls} unanswered call(s) stay gaps of their recorded length")
     if compiled.dropped_attempts:
         notes.append(f"{compiled.dropped_attempts} failed attempt(s) and the back-off after them are dropped")
     if compiled.early_starts:
-        notes.append(f"{compiled.early_starts} step(s) began before a step they wait for had ended; they are moved to its end")
-    kinds = {f"{replay.replica.gpu.name} ${replay.replica.gpu.usd_per_hour.typical:g}/h ({replay.replica.gpu.usd_per_hour.kind}, {replay.replica.gpu.usd_per_hour.date})" for replay in replays}
-    return [*notes, f"prices: {'; '.join(sorted(kinds))}"]
+        notes.append(
+            f"{compiled.early_starts} step(s) began before a step they wait for had ended; they are moved to its end"
+        )
+    prices = {replay.replica.gpu.name: replay.replica.gpu.usd_per_hour for replay in replays}
+    words = [
+        f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
+    ]
+    return [*notes, f"prices: {'; '.join(words)}"]
 
 
 def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID) -> dict[str, str]:

@@ -68,7 +68,9 @@ def _print_trace(console: Console, document: Document) -> None:
         if count:
             table.add_row(kind, f"{count:,}")
     console.print(table)
-    console.print(f"made by   tracekit {provenance['software_version']}, origin {provenance['origin']}", highlight=False)
+    console.print(
+        f"made by   tracekit {provenance['software_version']}, origin {provenance['origin']}", highlight=False
+    )
     console.print(f"command   {' '.join(provenance['command'])}", highlight=False, markup=False)
     for name, text in provenance["labels"].items():
         console.print(f"label     {name}: {text}", highlight=False, markup=False)
@@ -79,7 +81,17 @@ def _print_trace(console: Console, document: Document) -> None:
 
 
 def _gpu_table(rows: list[Document]) -> Table:
-    table = Table("GPU", "memory GB", "GB/s", "bf16 TFLOPS", "TDP W", "warm idle W", "$/h (low-high)", title="GPUs", title_justify="left")
+    table = Table(
+        "GPU",
+        "memory GB",
+        "GB/s",
+        "bf16 TFLOPS",
+        "TDP W",
+        "warm idle W",
+        "$/h (low-high)",
+        title="GPUs",
+        title_justify="left",
+    )
     for row in rows:
         price = row["usd_per_hour"]
         table.add_row(
@@ -95,7 +107,16 @@ def _gpu_table(rows: list[Document]) -> Table:
 
 
 def _model_table(rows: list[Document]) -> Table:
-    table = Table("model", "parameters", "layers", "hidden", "heads / kv", "context", title="Models", title_justify="left")
+    table = Table(
+        "model",
+        "parameters",
+        "layers",
+        "hidden",
+        "heads / kv",
+        "context",
+        title="Models",
+        title_justify="left",
+    )
     for row in rows:
         table.add_row(
             row["name"],
@@ -109,7 +130,9 @@ def _model_table(rows: list[Document]) -> Table:
 
 
 def _column_table(rows: list[Document]) -> Table:
-    table = Table("column", "type", "unit", "kinds", "meaning", title="Columns of a trace", title_justify="left")
+    table = Table(
+        "column", "type", "unit", "kinds", "meaning", title="Columns of a trace", title_justify="left"
+    )
     for row in rows:
         table.add_row(row["name"], row["type"], row["unit"], ", ".join(row["kinds"]), row["doc"])
     return table

@@ -14,7 +14,13 @@ from tracekit import units
 
 Document = dict[str, Any]
 
-_LATENCIES = (("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("call", "e2e_s"), ("queue", "queue_s"), ("session", "session_s"))
+_LATENCIES = (
+    ("TTFT", "ttft_s"),
+    ("TPOT", "tpot_s"),
+    ("call", "e2e_s"),
+    ("queue", "queue_s"),
+    ("session", "session_s"),
+)
 _CAUSES = {
     "transfer": "waiting for KV transfer",
     "imbalance": "work queued elsewhere",
@@ -79,20 +85,33 @@ def _print_recorded(console: Console, recorded: Document) -> None:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
     return table
 
 
 def _latency_table(part: Document) -> Table:
-    table = _table("Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV")
+    table = _table(
+        "Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV"
+    )
     for label, key in _LATENCIES:
         spread = part.get(key)
         if spread is not None:
             values = [units.seconds(spread[name]) for name in ("mean", "p50", "p90", "p95", "p99")]
             table.add_row(
-                label, units.count(spread["n"]), *values, units.ratio(spread["p95_over_p50"]), units.ratio(spread["cv"])
+                label,
+                units.count(spread["n"]),
+                *values,
+                units.ratio(spread["p95_over_p50"]),
+                units.ratio(spread["cv"]),
             )
     return table
 
@@ -108,7 +127,9 @@ def _share_table(recorded: Document) -> Table:
     table.add_row("idle 1: tool share of session time", units.percent(idle["tool_share"]))
     table.add_row("idle 2: time with no LLM call in flight", units.percent(idle["no_call_in_flight"]))
     device = idle["device_idle"]
-    table.add_row("idle 3: device not utilised", "no GPU samples" if device is None else units.percent(device))
+    table.add_row(
+        "idle 3: device not utilised", "no GPU samples" if device is None else units.percent(device)
+    )
     return table
 
 
@@ -136,7 +157,19 @@ def _power_line(gpu: Document) -> str:
 def _session_table(sessions: list[Document]) -> Table:
     shown = sorted(sessions, key=lambda session: -session["session_s"])[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
-    table = _table(f"Sessions{more}", "session", "time", "calls", "tools", "input", "output", "LLM", "tools", "both", "neither")
+    table = _table(
+        f"Sessions{more}",
+        "session",
+        "time",
+        "calls",
+        "tools",
+        "input",
+        "output",
+        "LLM",
+        "tools",
+        "both",
+        "neither",
+    )
     for session in shown:
         share = session["share"]
         table.add_row(
@@ -163,16 +196,30 @@ def _replay_table(replays: list[Document]) -> Table:
     row("session p50 / p95", (_pair(replay["session_s"]) for replay in replays))
     row("TTFT p50 / p95", (_pair(replay["ttft_s"]) for replay in replays))
     row("TPOT p50 / p95", (_pair(replay["tpot_s"]) for replay in replays), end=True)
-    row("GPU idle", (units.percent(replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"]) for replay in replays))
+    row(
+        "GPU idle", (units.percent(replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"]) for replay in replays)
+    )
     for cause, label in _CAUSES.items():
         if any(replay["idle_s"][cause] for replay in replays):
-            row(f"  {label}", (units.percent(replay["idle_s"][cause] / replay["gpu_s"]["billed"]) for replay in replays))
+            row(
+                f"  {label}",
+                (units.percent(replay["idle_s"][cause] / replay["gpu_s"]["billed"]) for replay in replays),
+            )
     table.add_section()
     row("energy", (units.energy(replay["energy_j"]["total"]) for replay in replays))
-    row("  of it idle", (units.percent(replay["energy_j"]["by_phase"]["idle"] / replay["energy_j"]["total"]) for replay in replays))
+    row(
+        "  of it idle",
+        (
+            units.percent(replay["energy_j"]["by_phase"]["idle"] / replay["energy_j"]["total"])
+            for replay in replays
+        ),
+    )
     row("  per session", (units.energy(replay["energy_j"]["per_session"]) for replay in replays))
     if any(replay["energy_j"]["isolated_per_session"] is not None for replay in replays):
-        row("  per session, alone", (units.energy(replay["energy_j"]["isolated_per_session"]) for replay in replays))
+        row(
+            "  per session, alone",
+            (units.energy(replay["energy_j"]["isolated_per_session"]) for replay in replays),
+        )
     table.add_section()
     row("cost", (units.dollars(replay["cost_usd"]["total"]) for replay in replays))
     row("  per session", (units.dollars(replay["cost_usd"]["per_session"]) for replay in replays))
@@ -202,7 +249,9 @@ def _print_notes(console: Console, document: Document) -> None:
     for note in notes:
         console.print(Padding(note, (0, 0, 0, 2)), highlight=False, markup=False, style="dim")
     for phrase in document.get("not_seen", ()):
-        console.print(Padding(f"not seen: {phrase}", (0, 0, 0, 2)), highlight=False, markup=False, style="yellow")
+        console.print(
+            Padding(f"not seen: {phrase}", (0, 0, 0, 2)), highlight=False, markup=False, style="yellow"
+        )
 
 
 def _line(console: Console, text: str, *, bold: bool = False) -> None:

@@ -51,7 +51,14 @@ SCHEMA = pa.schema(
 
 
 def write_timeline(
-    path: Path, replay: Replay, document: Document, call_id: Ints, session_id: Ints, isolated_j: Floats, *, force: bool
+    path: Path,
+    replay: Replay,
+    document: Document,
+    call_id: Ints,
+    session_id: Ints,
+    isolated_j: Floats,
+    *,
+    force: bool,
 ) -> None:
     """Writes the file atomically; `document` goes into its metadata.
 
@@ -119,7 +126,9 @@ def _segment_columns(replay: Replay) -> dict[str, Any]:
 def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
     length = len(columns["kind"])
     arrays = [
-        pa.array(columns[field.name]).cast(field.type) if field.name in columns else pa.nulls(length, field.type)
+        pa.array(columns[field.name]).cast(field.type)
+        if field.name in columns
+        else pa.nulls(length, field.type)
         for field in schema
     ]
     return pa.table(arrays, schema=schema)
