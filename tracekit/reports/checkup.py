@@ -33,6 +33,7 @@ def checks() -> list[Check]:
 
 
 def to_json(results: list[Check]) -> str:
+    """The JSON text that `--json` prints."""
     return json.dumps({"schema_version": 1, "checks": [asdict(check) for check in results]}, indent=2)
 
 

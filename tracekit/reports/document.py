@@ -24,6 +24,7 @@ Document = dict[str, Any]
 
 
 def to_json(document: Document) -> str:
+    """The JSON text that `--json` prints."""
     return json.dumps(document, indent=2, allow_nan=False)
 
 

@@ -45,6 +45,7 @@ def column_rows() -> list[Document]:
 
 
 def to_json(document: Document) -> str:
+    """The JSON text that `--json` prints."""
     return json.dumps({"schema_version": SCHEMA_VERSION} | document, indent=2, sort_keys=True)
 
 
