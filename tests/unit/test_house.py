@@ -53,7 +53,8 @@ def test_every_module_and_public_definition_says_what_it_is():
                 f"{file.relative_to(ROOT)}:{node.name}"
                 for node in tree.body
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                and "kernels" not in file.parts  # a kernel's parts are not public; layout.py documents the whole
+                and "kernels"
+                not in file.parts  # a kernel's parts are not public; layout.py documents the whole
                 and not node.name.startswith("_")
                 and not ast.get_docstring(node)
             ]

@@ -1,0 +1,83 @@
+"""What the recording itself says: numbers worked out by hand."""
+
+import pytest
+
+from tests.unit.spool_story import Story
+from tracekit.analyzers.recorded import analyze_recording
+from tracekit.trace import Trace, write_trace
+
+ASK = [("system", "You are an agent."), ("user", "Who?")]
+
+
+def analyzed(story, path):
+    merged = story.merged()
+    write_trace(path, merged.tables, merged.provenance)
+    return analyze_recording(Trace.open(path))
+
+
+def test_shares_idle_numbers_and_latencies(tmp_path):
+    story = Story()
+    story.call(0, 20, ASK, tools=[("a", "search")])
+    story.tool(30, 70, "search")
+    story.call(80, 100, [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")], answer="done")
+    recorded = analyzed(story, tmp_path / "t.parquet")
+    assert recorded.shares.totals() == {"llm": 0.4, "tool": 0.4, "overlap": 0.0, "gap": 0.2}
+    assert recorded.no_call_in_flight == pytest.approx(0.6)
+    assert recorded.device_utilization is None
+    assert recorded.makespan_s == pytest.approx(0.1)
+    assert recorded.ttft_s.mean == pytest.approx(0.001)
+    assert recorded.e2e_s.p95 == pytest.approx(0.020)
+    assert recorded.tpot_s.mean == pytest.approx(0.019 / 2)
+    assert (recorded.input_tokens, recorded.output_tokens, recorded.cached_tokens) == (20, 6, None)
+
+
+def test_failed_calls_count_but_have_no_latency(tmp_path):
+    story = Story()
+    story.call(0, 20, ASK, answer="x")
+    story.call(30, 90, ASK, status=500)
+    story.call(95, None, ASK)
+    recorded = analyzed(story, tmp_path / "t.parquet")
+    assert (recorded.calls, recorded.calls_failed) == (3, 2)
+    assert recorded.e2e_s.n == 1
+
+
+def test_prefix_reuse_by_messages_and_answers(tmp_path):
+    story = Story()
+    story.call(0, 10, ASK, answer="I look it up.")
+    longer = [*ASK, ("assistant", "I look it up."), ("user", "And?")]
+    story.call(20, 30, longer)
+    recorded = analyzed(story, tmp_path / "t.parquet")
+    sizes = [sum(len(text) for _role, text in messages) for messages in (ASK, longer)]
+    shared = sizes[0] + len("I look it up.")
+    assert recorded.prefix.shareable == pytest.approx(10 * shared / sizes[1] / 20)
+    assert recorded.prefix.server_cached is None
+
+
+def test_measured_power_by_counter_and_integral(tmp_path):
+    story = Story()
+    story.call(0, 1000, ASK)
+    for index in range(11):
+        counter = 50.0 + 30.0 * index / 10
+        story.add(
+            "power",
+            100 * index,
+            gpu_index=0,
+            gpu_name="H100",
+            power_w=20.0,
+            energy_counter_j=counter,
+            utilization_gpu=0.25,
+        )
+        story.add(
+            "power",
+            100 * index,
+            gpu_index=1,
+            gpu_name="H100",
+            power_w=None,
+            reason="NVML_ERROR_NOT_SUPPORTED",
+        )
+    first, second = analyzed(story, tmp_path / "t.parquet").power
+    assert first.counter_j == pytest.approx(30.0)
+    assert first.integral_j == pytest.approx(20.0)
+    assert first.disagrees
+    assert first.mean_utilization == pytest.approx(0.25)
+    assert (second.counter_j, second.integral_j, second.disagrees) == (None, None, False)
