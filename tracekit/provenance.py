@@ -33,6 +33,8 @@ class NotSeen:
     interrupted_calls: int = 0
     interrupted_tools: int = 0
     processes_not_followed: dict[str, int] = field(default_factory=dict)
+    processes_left_running: int = 0
+    requests_not_read: int = 0
     hook_errors: dict[str, int] = field(default_factory=dict)
     unreadable_lines: int = 0
     lost_records: int = 0

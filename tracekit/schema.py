@@ -222,7 +222,8 @@ COLUMNS: tuple[Column, ...] = (
     _optional("prompt_tokens_total", "float64", _ENGINE, "Counter: prompt tokens processed.", "tokens"),
     _optional("generation_tokens_total", "float64", _ENGINE, "Counter: tokens generated.", "tokens"),
     # marks
-    _optional("value", "float64", _MARK, "Value given with the mark."),
+    _optional("value", "float64", _MARK, "Number given with the mark; true is 1."),
+    _optional("text", "string", _MARK, "Text given with the mark."),
 )  # fmt: skip
 
 BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}

@@ -206,6 +206,22 @@ def test_token_classes_sum_to_the_prompt():
     assert sum(sizes.values()) == row["prompt_bytes"]
 
 
+def test_marks_keep_numbers_and_texts():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(1, 5, ASK, session="s")
+    for at_ms, value in ((2, 1.5), (3, "late"), (4, True), (5, None)):
+        story.add("mark", at_ms, name="m", value=value, session="s")
+    rows = by_start(story.rows("mark"))
+    assert [(row["value"], row["text"]) for row in rows] == [
+        (1.5, None),
+        (None, "late"),
+        (1.0, None),
+        (None, None),
+    ]
+    assert {row["session_id"] for row in rows} == {story.rows("session")[0]["row_id"]}
+
+
 def test_power_and_notes():
     story = Story()
     story.call(0, 10, ASK)

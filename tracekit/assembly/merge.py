@@ -110,12 +110,7 @@ def _rows(
     rows[Kind.HTTP_ATTEMPT] = [
         _attempt_row(next(row_ids), call, index, attempt, host) for call, index, attempt in attempts
     ]
-    rows[Kind.MARK] = [
-        _sample_row(
-            next(row_ids), record, Kind.MARK, host, session_id=by_key.get(record.get("session") or "")
-        )
-        for record in marks
-    ]
+    rows[Kind.MARK] = [_mark_row(next(row_ids), record, host, by_key) for record in marks]
     rows[Kind.POWER_SAMPLE] = [
         _sample_row(next(row_ids), record, Kind.POWER_SAMPLE, host) for record in power
     ]
@@ -272,10 +267,24 @@ def _attempt_row(row_id: int, call: Call, index: int, attempt: Attempt, host: st
     }
 
 
-def _sample_row(row_id: int, record: Record, kind: Kind, host: str | None, **more: Any) -> Row:
+def _mark_row(row_id: int, record: Record, host: str | None, by_key: dict[str, int]) -> Row:
+    given = record.get("value")
+    return {
+        "row_id": row_id,
+        "session_id": by_key.get(record.get("session") or ""),
+        "start_ns": record["ns"],
+        "host": host,
+        "pid": record.get("pid"),
+        "name": record.get("name"),
+        "value": float(given) if isinstance(given, bool | int | float) else None,
+        "text": given if isinstance(given, str) else None,
+    }
+
+
+def _sample_row(row_id: int, record: Record, kind: Kind, host: str | None) -> Row:
     names = {column.name for column in columns_of(kind)} - {"kind", "row_id", "start_ns", "host"}
     facts = {name: record[name] for name in names & record.keys()}
-    return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts, **more}
+    return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts}
 
 
 def _provenance(
@@ -307,7 +316,9 @@ def _not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) ->
         interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
         interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
         processes_not_followed=_tally(notes, "process_not_followed"),
-        hook_errors=_tally(notes, "hook_error"),
+        processes_left_running=sum(_tally(notes, "process_left_running").values()),
+        requests_not_read=sum(_tally(notes, "request_not_read").values()),
+        hook_errors=_tally(notes, "hook_error") | _tally(notes, "hash_key_missing"),
         unreadable_lines=spool.unreadable_lines,
         lost_records=sum(
             int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost"

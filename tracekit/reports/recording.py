@@ -42,6 +42,10 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
         yield f"the end of {plural(not_seen.interrupted_tools, 'tool span')} (interrupted)"
     for program, count in sorted(not_seen.processes_not_followed.items()):
         yield f"inside {plural(count, 'process', 'processes')} of {program}"
+    if not_seen.processes_left_running:
+        yield f"the end of {plural(not_seen.processes_left_running, 'process', 'processes')} left running"
+    if not_seen.requests_not_read:
+        yield f"{plural(not_seen.requests_not_read, 'request')} whose body was streamed or compressed"
     for what, count in sorted(not_seen.hook_errors.items()):
         yield f"{plural(count, 'attempt')} where the recorder failed ({what})"
     if not_seen.unreadable_lines:
