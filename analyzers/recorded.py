@@ -11,19 +11,18 @@ import polars as pl
 from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.power import GpuEnergy, gpu_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
+from tracekit.analyzers.session_table import ANSWERED, LATENCIES, session_table
 from tracekit.analyzers.share import Shares, shares, union_ns
+from tracekit.assembly.token_class import CLASSES
 from tracekit.schema import Kind
 from tracekit.trace import Trace
-
-CLASSES = ("instruction", "few_shot", "user", "llm_history", "tool_history")
 
 
 @dataclass(frozen=True)
 class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
-    `sessions` has one row a session: session_id, name, start_ns, end_ns, calls, tools, input_tokens,
-    output_tokens, llm_ns, tool_ns, overlap_ns, gap_ns.
+    `sessions` has one row a session: see `session_table`.
     """
 
     calls: int
@@ -56,7 +55,7 @@ def analyze_recording(trace: Trace) -> Recorded:
     )
     sessions = sessions.with_columns(pl.col("end_ns").fill_null(pl.col("start_ns")))
     done = calls.filter(pl.col("end_ns").is_not_null())
-    answered = done.filter(pl.col("status").is_in(["ok", "cancelled"]))
+    answered = calls.filter(ANSWERED).with_columns(**LATENCIES)
     where = _shares(done, tools, sessions)
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
@@ -66,13 +65,10 @@ def analyze_recording(trace: Trace) -> Recorded:
         calls_failed=len(calls) - len(answered),
         tools=len(tools),
         makespan_s=horizon_ns / 1e9,
-        ttft_s=_distribution(answered, pl.col("first_token_ns") - pl.col("start_ns")),
-        tpot_s=_distribution(
-            answered.filter(pl.col("output_tokens") >= 2),
-            (pl.col("end_ns") - pl.col("first_token_ns")) / (pl.col("output_tokens") - 1),
-        ),
-        e2e_s=_distribution(answered, pl.col("end_ns") - pl.col("start_ns")),
-        session_s=_distribution(sessions, pl.col("end_ns") - pl.col("start_ns")),
+        ttft_s=_distribution(answered["ttft_s"]),
+        tpot_s=_distribution(answered["tpot_s"]),
+        e2e_s=_distribution(answered["e2e_s"]),
+        session_s=_distribution((sessions["end_ns"] - sessions["start_ns"]) / 1e9),
         shares=where,
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power]),
@@ -83,7 +79,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         prefix=prefix_reuse(trace),
         power=power,
         models=sorted(calls["model"].drop_nulls().unique().to_list()),
-        sessions=_session_table(sessions, calls, tools, where),
+        sessions=session_table(sessions, calls, tools, where),
     )
 
 
@@ -117,29 +113,8 @@ def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) ->
     )
 
 
-def _session_table(
-    sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame, where: Shares
-) -> pl.DataFrame:
-    per_call = calls.group_by("session_id").agg(
-        calls=pl.len(), input_tokens=_known_sum("input_tokens"), output_tokens=_known_sum("output_tokens")
-    )
-    per_tool = tools.group_by("session_id").agg(tools=pl.len())
-    return (
-        sessions.rename({"row_id": "session_id"})
-        .join(per_call, on="session_id", how="left", maintain_order="left")
-        .join(per_tool, on="session_id", how="left", maintain_order="left")
-        .with_columns(pl.col("calls", "tools").fill_null(0))
-        .with_columns(**{name: pl.Series(values) for name, values in where._asdict().items()})
-    )
-
-
-def _known_sum(name: str) -> pl.Expr:
-    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
-
-
-def _distribution(frame: pl.DataFrame, length_ns: pl.Expr) -> Distribution | None:
-    values = frame.select(value=length_ns.cast(pl.Float64) / 1e9)["value"].drop_nulls()
-    return Distribution.of(values.to_numpy())
+def _distribution(values_s: pl.Series) -> Distribution | None:
+    return Distribution.of(values_s.drop_nulls().to_numpy())
 
 
 def _horizon_ns(sessions: pl.DataFrame) -> int:

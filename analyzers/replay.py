@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracekit.analyzers.hardware import Replica, power_curve, step_cost
+from tracekit.analyzers.kernels.jit import is_compiled
 from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, PowerCurve, StepCost, Workload
-from tracekit.analyzers.kernels.replay import replay
+from tracekit.analyzers.kernels.replay import advance, replay
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.timeline import Timeline
 from tracekit.analyzers.workload import as_recorded
@@ -36,6 +37,11 @@ def replay_on(workload: Workload, fleet: Fleet) -> Replay:
         outcome, limits.replicas, gpus_per_replica=fleet.tp, usd_per_gpu_hour=replica.gpu.usd_per_hour.typical
     )
     return Replay(fleet, replica, limits, workload, timeline)
+
+
+def kernel_is_compiled() -> bool:
+    """Whether the next replay starts at once; else numba compiles for some 15-25 s first."""
+    return is_compiled(advance)
 
 
 def replay_recorded(workload: Workload) -> Outcome:

@@ -2,9 +2,10 @@
 
 No fastmath: joules and nanoseconds must add up. Kernels release the GIL so that replays may run in threads.
 numba's on-disk cache does not notice edits in another module, so a kernel module that calls another kernel
-module must be touched when that one changes (`make test` starts from an empty cache).
+module must be touched when that one changes (CI starts from an empty cache).
 """
 
+from pathlib import Path
 from typing import Any
 
 from numba import njit
@@ -21,3 +22,14 @@ in_place_kernel = njit(**FLAGS, **IN_PLACE)
 Without numba's runtime they cannot allocate, and do not count references: where every call hands on a dozen
 arrays, the counting took 90 % of the time.
 """
+
+
+def is_compiled(function: Any) -> bool:
+    """Whether a kernel's machine code lies on disk, newer than its source; true where JIT is off."""
+    cache = getattr(function, "_cache", None)
+    if cache is None:
+        return True
+    source = Path(function.py_func.__code__.co_filename)
+    line = function.py_func.__code__.co_firstlineno
+    found = Path(cache.cache_path).glob(f"{source.stem}.{function.__name__}-{line}.*.nbi")
+    return any(file.stat().st_mtime >= source.stat().st_mtime for file in found)

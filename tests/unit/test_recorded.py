@@ -1,5 +1,6 @@
 """What the recording itself says: numbers worked out by hand."""
 
+import numpy as np
 import pytest
 
 from tests.unit.spool_story import Story
@@ -81,3 +82,16 @@ def test_measured_power_by_counter_and_integral(tmp_path):
     assert first.disagrees
     assert first.mean_utilization == pytest.approx(0.25)
     assert (second.counter_j, second.integral_j, second.disagrees) == (None, None, False)
+
+
+def test_session_percentiles_are_numpys(tmp_path):
+    random = np.random.default_rng(5)
+    lengths_ms = random.integers(5, 90, 37)
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    for index, length_ms in enumerate(lengths_ms):
+        story.call(100 * index, 100 * index + int(length_ms), ASK, session="s")
+    (row,) = analyzed(story, tmp_path / "t.parquet").sessions.iter_rows(named=True)
+    for percent in (50, 95):
+        expected = np.percentile(lengths_ms, percent, method="inverted_cdf") / 1000
+        assert row[f"e2e_s_p{percent}"] == pytest.approx(expected)

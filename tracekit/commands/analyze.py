@@ -45,6 +45,7 @@ def analysis(trace: Trace, choice: FleetChoice) -> dict[str, Any]:
     from tracekit.analyzers.recorded import analyze_recording
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
+    from tracekit.commands.compiling import announce_compilation
     from tracekit.errors import TraceEmpty
     from tracekit.reports.analysis import analysis_document
     from tracekit.reports.document import replay_assumptions, replay_document, replay_sources
@@ -57,6 +58,7 @@ def analysis(trace: Trace, choice: FleetChoice) -> dict[str, Any]:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
         return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {})
+    announce_compilation()
     replays = [replay_on(compiled.workload, fleet) for fleet in choice.fleets(recorded.models)]
     documents = [
         replay_document(replay, isolated_sessions_j(compiled.workload, replay.fleet)) for replay in replays

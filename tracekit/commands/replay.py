@@ -77,6 +77,7 @@ def command(
     from tracekit.analyzers.columns import codes
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
+    from tracekit.commands.compiling import announce_compilation
     from tracekit.reports.document import (
         SCHEMA_VERSION,
         replay_assumptions,
@@ -96,6 +97,7 @@ def command(
         raise click.UsageError("replay takes one --gpu; `tracekit analyze` compares several.")
     compiled = compile_workload(opened)
     workload, drawn, how = _released(compiled, release, rate, sessions, seed)
+    announce_compilation()
     replay = replay_on(workload, fleets[0])
     document = {
         "schema_version": SCHEMA_VERSION,

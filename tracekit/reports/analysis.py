@@ -7,6 +7,7 @@ from typing import Any
 
 from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.recorded import Recorded
+from tracekit.assembly.token_class import CLASSES
 from tracekit.reports.document import SCHEMA_VERSION, Document
 from tracekit.reports.recording import not_seen_lines, plural
 from tracekit.trace import Trace
@@ -83,6 +84,7 @@ def _measured_energy(recorded: Recorded) -> Document:
 
 def _session(row: dict[str, Any]) -> Document:
     length_ns = row["end_ns"] - row["start_ns"]
+    classes = {name: row[f"{name}_tokens"] for name in CLASSES}
     return {
         "session_id": row["session_id"],
         "name": row["name"],
@@ -90,13 +92,27 @@ def _session(row: dict[str, Any]) -> Document:
         "session_s": length_ns / 1e9,
         "calls": row["calls"],
         "tools": row["tools"],
-        "input_tokens": row["input_tokens"],
-        "output_tokens": row["output_tokens"],
+        "tokens": {
+            "input": row["input_tokens"],
+            "output": row["output_tokens"],
+            "cached": row["cached_tokens"],
+            "by_class": None
+            if None in classes.values()
+            else _whole(classes) | {"output": row["output_tokens"]},
+        },
+        **{
+            name: {statistic: row[f"{name}_{statistic}"] for statistic in ("mean", "p50", "p95")}
+            for name in ("ttft_s", "tpot_s", "e2e_s")
+        },
         "share": {
             name: row[f"{name}_ns"] / length_ns if length_ns else None
             for name in ("llm", "tool", "overlap", "gap")
         },
     }
+
+
+def _whole(tokens: dict[str, float]) -> dict[str, int]:
+    return {name: round(value) for name, value in tokens.items()}
 
 
 def _json(spread: Distribution | None) -> Document | None:

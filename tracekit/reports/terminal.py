@@ -177,8 +177,8 @@ def _session_table(sessions: list[Document]) -> Table:
             units.seconds(session["session_s"]),
             str(session["calls"]),
             str(session["tools"]),
-            units.count(session["input_tokens"]),
-            units.count(session["output_tokens"]),
+            units.count(session["tokens"]["input"]),
+            units.count(session["tokens"]["output"]),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
         )
     return table

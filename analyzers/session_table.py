@@ -1,0 +1,69 @@
+"""One row a session: how long it took, what it held, its latencies, its tokens by class."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tracekit.analyzers.share import Shares
+from tracekit.assembly.token_class import CLASSES
+
+LATENCIES = {
+    "ttft_s": (pl.col("first_token_ns") - pl.col("start_ns")) / 1e9,
+    "tpot_s": pl.when(pl.col("output_tokens") >= 2).then(
+        (pl.col("end_ns") - pl.col("first_token_ns")) / (pl.col("output_tokens") - 1) / 1e9
+    ),
+    "e2e_s": (pl.col("end_ns") - pl.col("start_ns")) / 1e9,
+}
+"""Of one call, in seconds; null where a time or count it needs is unknown."""
+
+ANSWERED = pl.col("end_ns").is_not_null() & pl.col("status").is_in(["ok", "cancelled"])
+
+
+def session_table(
+    sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame, where: Shares
+) -> pl.DataFrame:
+    """The table, in the order of `sessions`.
+
+    Columns: session_id, name, start_ns, end_ns; calls, tools; input_tokens, cached_tokens, output_tokens (null
+    where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95 (inverted_cdf); tokens of each class;
+    llm_ns, tool_ns, overlap_ns, gap_ns.
+    """
+    counts = calls.group_by("session_id").agg(calls=pl.len())
+    answered = calls.filter(ANSWERED).with_columns(**LATENCIES).group_by("session_id").agg(_of_calls())
+    per_tool = tools.group_by("session_id").agg(tools=pl.len())
+    table = sessions.rename({"row_id": "session_id"})
+    for part in (counts, answered, per_tool):
+        table = table.join(part, on="session_id", how="left", maintain_order="left")
+    return table.with_columns(
+        pl.col("calls", "tools").fill_null(0),
+        **{name: pl.Series(values) for name, values in where._asdict().items()},
+    )
+
+
+def _of_calls() -> list[pl.Expr]:
+    tokens = [
+        _known_sum(pl.col(name)).alias(name) for name in ("input_tokens", "cached_tokens", "output_tokens")
+    ]
+    scale = pl.col("input_tokens") / pl.col("prompt_bytes")
+    classes = [_known_sum(pl.col(f"{name}_bytes") * scale).alias(f"{name}_tokens") for name in CLASSES]
+    latencies = [
+        expression.alias(f"{name}_{statistic}")
+        for name in LATENCIES
+        for statistic, expression in (
+            ("mean", pl.col(name).mean()),
+            ("p50", _percentile(name, 50)),
+            ("p95", _percentile(name, 95)),
+        )
+    ]
+    return [*tokens, *classes, *latencies]
+
+
+def _percentile(name: str, percent: int) -> pl.Expr:
+    """The smallest value that at least so many percent do not exceed: numpy's inverted_cdf."""
+    known = pl.col(name).drop_nulls().sort()
+    rank = (known.len() * percent + 99) // 100
+    return known.get(rank.cast(pl.Int64) - 1, null_on_oob=True)
+
+
+def _known_sum(values: pl.Expr) -> pl.Expr:
+    return pl.when(values.count() > 0).then(values.sum())

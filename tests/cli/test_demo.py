@@ -1,0 +1,57 @@
+"""The demo, end to end: a real engine, a real agent, a real recording, replayed on two replicas of three GPUs."""
+
+import json
+
+import pytest
+
+from tests.cli.command_line import run
+from tracekit.schema import Kind
+from tracekit.trace import Trace
+
+pytestmark = pytest.mark.demo
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    pytest.importorskip("xllamacpp", reason="needs the extra `demo`: pip install 'tracekit-replay[demo]'")
+    folder = tmp_path_factory.mktemp("demo")
+    out, err = run("demo", "--sessions", "4", "--json", cwd=folder)
+    return folder / "demo-trace.parquet", json.loads(out), err
+
+
+def test_everything_is_recorded_with_the_servers_tokens(demo):
+    path, _document, err = demo
+    trace = Trace.open(path)
+    calls = trace.rows(Kind.LLM_CALL).to_pylist()
+    assert len(calls) == 16
+    assert trace.count(Kind.SESSION) == 4
+    assert {row["status"] for row in calls} == {"ok"}
+    assert {row["usage_source"] for row in calls} == {"server"}
+    assert all(row["first_token_ns"] > row["start_ns"] for row in calls)
+    assert "16 LLM calls in 4 sessions" in err
+    spans = trace.rows(Kind.TOOL_SPAN).to_pylist()
+    assert {row["name"] for row in spans} == {"search", "python"}
+    assert {row["tool_source"] for row in spans} == {"tool_id"}
+
+
+def test_it_says_what_it_is(demo):
+    _path, document, _err = demo
+    assert document["labels"]["weights"] == "random"
+    assert document["labels"]["content"] == "scripted"
+    assert all(replay["tier"] == "analytic" for replay in document["replays"])
+    assert all(replay["assumed"] for replay in document["replays"])
+
+
+def test_at_least_three_causes_of_idleness_on_two_replicas(demo):
+    _path, document, _err = demo
+    assert [replay["fleet"]["replicas"] for replay in document["replays"]] == [2, 2, 2]
+    fast = document["replays"][2]
+    assert fast["fleet"]["gpu"] == "H100-SXM-80GB"
+    causes = {cause for cause, seconds in fast["idle_s"].items() if seconds > 0.01}
+    assert {"tool_wait", "client_wait", "no_demand"} <= causes
+
+
+def test_the_servers_cache_stays_within_what_could_be_shared(demo):
+    _path, document, _err = demo
+    prefix = document["recorded"]["prefix"]
+    assert 0.2 < prefix["server_cached"] <= prefix["shareable"] + 0.05
