@@ -8,7 +8,9 @@ session; one that begins with others (a planner, a title writer) belongs to the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tracekit.assembly.call import Call
@@ -85,22 +87,43 @@ def assign_sessions(
     return book.sessions
 
 
-def assign_tools(sessions: Iterable[Session], spans: Iterable[ToolSpan]) -> list[ToolSpan]:
-    """Puts each span into its session; returns those that belong to none (a tool with no call around it)."""
+def assign_tools(sessions: Sequence[Session], spans: Iterable[ToolSpan]) -> None:
+    """Puts each span into its session; a tool with no call before it in its process belongs to none."""
     by_call = {call: session for session in sessions for call in session.calls}
     by_key = {session.key: session for session in sessions if session.key}
-    orphans = []
+    history = _History(by_call)
     for span in spans:
         session = by_key.get(span.record.get("session") or "")
         if session is None and span.call is not None:
             session = by_call[span.call]
         if session is None:
-            session = _nearest(span, by_call)
-        if session is None:
-            orphans.append(span)
-        else:
+            session = history.before(span)
+        if session is not None:
             session.tools.append(span)
-    return orphans
+
+
+class _History:
+    """Calls by process and by thread in order of start, to ask which came last before a span."""
+
+    def __init__(self, by_call: Mapping[Call, Session]) -> None:
+        self._starts: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        self._sessions: dict[tuple[object, ...], list[Session]] = defaultdict(list)
+        for call, session in sorted(by_call.items(), key=lambda item: item[0].start_ns):
+            for place in _places(call.first.record):
+                self._starts[place].append(call.start_ns)
+                self._sessions[place].append(session)
+
+    def before(self, span: ToolSpan) -> Session | None:
+        """The session of the last call that began before the span, in its thread, else in its process."""
+        for place in _places(span.record):
+            count = bisect_right(self._starts[place], span.start_ns)
+            if count:
+                return self._sessions[place][count - 1]
+        return None
+
+
+def _places(record: Record) -> tuple[tuple[object, ...], ...]:
+    return (record.get("pid"), record.get("thread")), (record.get("pid"),)
 
 
 class _Book:
@@ -170,14 +193,3 @@ def _same_task(span: ToolSpan, call: Call) -> bool:
         call.first.record.get("pid"),
         call.first.record.get("thread"),
     )
-
-
-def _nearest(span: ToolSpan, by_call: Mapping[Call, Session]) -> Session | None:
-    """The session of the last call that ended before the span, of its own task first, then its process."""
-    before = [
-        call
-        for call in by_call
-        if call.start_ns <= span.start_ns and call.first.record.get("pid") == span.record.get("pid")
-    ]
-    best = max(before, key=lambda call: (_same_task(span, call), call.start_ns), default=None)
-    return by_call[best] if best is not None else None

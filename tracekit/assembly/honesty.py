@@ -1,0 +1,59 @@
+"""What a recording says of itself: who made it, on which clock, and what it did not see."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from tracekit.assembly.call import Call
+from tracekit.assembly.tool_span import ToolSpan
+from tracekit.provenance import Host, NotSeen, Provenance, environment
+from tracekit.schema import FORMAT_VERSION, Status
+from tracekit.spool import Record, Spool
+
+
+def provenance_of(
+    spool: Spool, calls: Iterable[Call], spans: Iterable[ToolSpan], software_version: str
+) -> Provenance:
+    """The trace's provenance, from what the supervisor wrote and what the records show."""
+    run = spool.run
+    return Provenance(
+        format_version=FORMAT_VERSION,
+        software_version=software_version,
+        command=[str(word) for word in run.get("command") or []],
+        created_ns=time.time_ns(),
+        environment={
+            str(key): str(value) for key, value in (run.get("environment") or environment()).items()
+        },
+        hosts=[Host(str(run.get("host") or "unknown"), int(run.get("clock_offset_ns") or 0), 0)],
+        labels={str(key): str(value) for key, value in (run.get("labels") or {}).items()},
+        not_seen=not_seen(spool, list(calls), spans),
+    )
+
+
+def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> NotSeen:
+    """Everything the recording knows it missed, counted."""
+    notes = [record for record in spool.records if record["t"] == "note"]
+    power = [note for note in notes if note.get("what") == "power_unavailable"]
+    return NotSeen(
+        calls_without_tokens=sum(
+            call.status is Status.OK and (call.last.response.get("usage") or {}).get("output") is None
+            for call in calls
+        ),
+        interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
+        interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
+        processes_not_followed=_tally(notes, "process_not_followed"),
+        processes_left_running=sum(_tally(notes, "process_left_running").values()),
+        requests_not_read=sum(_tally(notes, "request_not_read").values()),
+        hook_errors=_tally(notes, "hook_error") | _tally(notes, "hash_key_missing"),
+        unreadable_lines=spool.unreadable_lines,
+        lost_records=sum(
+            int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost"
+        ),
+        power=str(power[0].get("detail")) if power else None,
+    )
+
+
+def _tally(notes: Iterable[Record], what: str) -> dict[str, int]:
+    return dict(Counter(str(note.get("detail")) for note in notes if note.get("what") == what))
