@@ -69,7 +69,7 @@ def record(
     _write_run(directory, run)
     surroundings = _environment(dict(os.environ if environment is None else environment), directory, run)
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
-    _become_subreaper()
+    _adopt_orphans(True)
     signals = _Signals()
     sampler = None
     if sample_power:
@@ -82,6 +82,7 @@ def record(
             _await_first_record(sampler, directory)
             _stop(sampler)
         signals.restore()
+        _adopt_orphans(False)
     run["exit_code"] = code
     run["end_ns"] = wall_ns - monotonic_ns + time.monotonic_ns()
     with contextlib.suppress(OutputRefused):
@@ -324,8 +325,8 @@ def _group(pid: int) -> int | None:
         return None
 
 
-def _become_subreaper() -> None:
-    """Let orphans of the agent become our children, so that we know when they are done."""
+def _adopt_orphans(adopt: bool) -> None:
+    """Let orphans of the agent become our children, so that we know when they are done; or leave them to init."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
