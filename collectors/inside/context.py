@@ -9,6 +9,7 @@ from .state import STATE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -33,6 +34,18 @@ def task_name() -> str | None:
         return None if task is None else str(task.get_name())
     except Exception:
         return None
+
+
+def scope_id(new_id: Callable[[], str]) -> str:
+    """Names the flow of control: asyncio tasks inherit it from the code that started them, threads do not.
+
+    It is made at the first LLM call of a flow, so tasks that are started before it have one each.
+    """
+    scope = STATE.scope.get()
+    if scope is None:
+        scope = new_id()
+        STATE.scope.set(scope)
+    return scope
 
 
 def place() -> dict[str, Any]:

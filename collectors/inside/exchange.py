@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from .context import place
+from .context import place, scope_id
 from .identity import hashing
 from .request import request_facts
 from .response import Reading, http_error_type
@@ -93,6 +93,7 @@ class Exchange:
         fields: dict[str, Any] = {"id": self._id, "pid": self._pid}
         fields.update(place())
         fields.update(
+            scope=scope_id(writer.new_id),
             transport=transport,
             clock_point="app_read",
             scheme=url[0],

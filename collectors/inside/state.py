@@ -29,6 +29,7 @@ class State:
         self.injected_directory = ""
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
+        self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)
         self.observed: ContextVar[bool] = ContextVar("tracekit_observed", default=False)
         self.open_sessions: dict[str, int] = {}
 

@@ -53,7 +53,8 @@ class Story:
             **more.pop("request", {}),
         }
         self.add(
-            "attempt_start", start, id=key, thread=more.pop("thread", 1), task=None, transport="httpx2",
+            "attempt_start", start, id=key, thread=more.pop("thread", 1), task=more.pop("task", None),
+            scope=more.pop("scope", None), transport="httpx2",
             retry_count=retry, session=session, tool=more.pop("tool", None), request=request,
         )  # fmt: skip
         if end is not None:

@@ -165,6 +165,17 @@ def test_a_new_conversation_of_the_same_agent_is_a_new_session():
     assert [sessions[row["session_id"]] for row in calls] == ["task", "lineage", "lineage"]
 
 
+def test_branches_in_asyncio_tasks_belong_to_the_flow_that_started_them():
+    story = Story()
+    story.call(0, 10, ASK, answer="plan", task="Task-1", scope="one")
+    story.call(12, 30, ASK, answer="left", task="Task-2", scope="one")
+    story.call(12, 31, ASK, answer="right", task="Task-3", scope="one")
+    story.call(11, 33, ASK, answer="else", task="Task-4", scope="two")
+    assert sorted(row["session_source"] for row in story.rows("session")) == ["task", "task"]
+    calls = by_start(story.rows("llm_call"))
+    assert len({row["session_id"] for row in calls if row["task_name"] != "Task-4"}) == 1
+
+
 def test_a_call_inside_a_tool_makes_the_tool_a_frame():
     story = Story()
     story.call(0, 10, ASK, tools=[("a", "delegate")])

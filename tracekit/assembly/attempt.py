@@ -66,6 +66,11 @@ class Attempt:
         return (self.record.get("pid"), self.record.get("thread"), self.record.get("task"))
 
     @property
+    def scope(self) -> object:
+        """The flow of control it belongs to: tasks inherit it from the code that started them."""
+        return self.record.get("scope") or self.context
+
+    @property
     def parts(self) -> list[Part]:
         return [Part.of(raw) for raw in self.request.get("parts") or []]
 

@@ -1,9 +1,10 @@
 """Sessions: which steps belong to one task given to an agent.
 
 Evidence, best first: the agent's own `tracekit.session()`; its conversation id; lineage (a request continues
-an earlier call); then the thread or task a conversation began in. A conversation that begins with the same
-instructions as an earlier one of the same task context is a new task for the same agent, hence a new
-session; one that begins with others (a planner, a title writer) belongs to the session at hand.
+an earlier call); then the flow of control it began in, which asyncio tasks inherit from the code that started
+them. A conversation that begins with the same instructions as an earlier one of the very same thread and task
+is a new task for the same agent, hence a new session; one that begins with others (a planner, a title writer),
+or in a task of its own (a branch), belongs to the session at hand.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ class _Book:
         self._spans = spans
         self._by_conversation: dict[str, Session] = {}
         self._by_call: dict[Call, Session] = {}
-        self._by_context: dict[tuple[object, ...], tuple[Session, set[object]]] = {}
+        self._by_scope: dict[object, Session] = {}
+        self._begun: set[object] = set()  # (session, task context, instructions) of conversations
         self.sessions: list[Session] = list(marked.values())
 
     def session_of(self, call: Call, link: Link | None) -> Session:
@@ -148,18 +150,17 @@ class _Book:
             return self._by_call[link.parent]
         if (session := self._around(record.get("tool"))) is not None:
             return session
-        session, instructions = self._by_context.get(call.first.context, (None, set()))
-        if session is None or _instructions(call) in instructions:
-            return self._new("lineage" if session else "task", None)
-        return session
+        found = self._by_scope.get(call.first.scope)
+        if found is None or (found, call.first.context, _instructions(call)) in self._begun:
+            return self._new("lineage" if found else "task", None)
+        return found
 
     def remember(self, call: Call, session: Session) -> None:
         self._by_call[call] = session
         if session.conversation_id:
             self._by_conversation[session.conversation_id] = session
-        known, instructions = self._by_context.get(call.first.context, (None, set()))
-        instructions = instructions if known is session else set()
-        self._by_context[call.first.context] = (session, instructions | {_instructions(call)})
+        self._by_scope[call.first.scope] = session
+        self._begun.add((session, call.first.context, _instructions(call)))
 
     def _around(self, tool_key: str | None) -> Session | None:
         """The session whose tool the call was made in: a sub-agent belongs to its parent's session."""

@@ -92,6 +92,7 @@ def _table(title: str, *columns: str) -> Table:
         header_style="dim",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        collapse_padding=True,
     )
     for index, column in enumerate(columns):
         table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
