@@ -177,6 +177,9 @@ COLUMNS: tuple[Column, ...] = (
     _optional("part_hashes", "list[uint64]", _CALL, "Keyed hash of the canonical prompt up to the end of each part (message)."),
     _optional("part_end_bytes", "list[int64]", _CALL, "Where each part ends in the canonical prompt.", "bytes"),
     _optional("part_roles", "list[string]", _CALL, "Role of each part."),
+    _optional("prefix_call_id", "int64", _CALL, "row_id of the earlier call whose tokens (prompt, then output) share the longest prefix with the prompt."),
+    _optional("prefix_tokens", "int64", _CALL, "Length of that shared prefix; beyond the earlier prompt it reaches into its output.", "tokens"),
+    _optional("prefix_block_tokens", "int32", _CALL, "Granularity of prefix_tokens, where it comes from block hashes.", "tokens"),
     _optional("request_content", "string", _CALL, "Request body; only with --content."),
     _optional("response_content", "string", _CALL, "Answer; only with --content."),
     # HTTP attempts
