@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from tracekit.analyzers.hardware import Replica, power_curve, step_cost
 from tracekit.analyzers.kernels.jit import is_compiled
-from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, PowerCurve, StepCost, Workload
+from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, PowerCurve, StepCost, StepKind, Workload
 from tracekit.analyzers.kernels.replay import advance, replay
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.timeline import Timeline
@@ -42,6 +44,25 @@ def replay_on(workload: Workload, fleet: Fleet) -> Replay:
 def kernel_is_compiled() -> bool:
     """Whether the next replay starts at once; else numba compiles for some 15-25 s first."""
     return is_compiled(advance)
+
+
+def compile_kernel() -> None:
+    """Has the kernel compiled, or loaded, by replaying a workload of one call."""
+    one = Workload(
+        session_arrival_s=np.zeros(1),
+        session_tail_s=np.zeros(1),
+        session_step_start=np.array([0, 1]),
+        kind=np.array([StepKind.CALL], np.int8),
+        session=np.zeros(1, np.int64),
+        input_tokens=np.ones(1, np.int64),
+        output_tokens=np.ones(1, np.int64),
+        duration_s=np.zeros(1),
+        lag_s=np.zeros(1),
+        parent_count=np.zeros(1, np.int64),
+        child_start=np.zeros(2, np.int64),
+        child_index=np.zeros(0, np.int64),
+    )
+    replay_recorded(one)
 
 
 def replay_recorded(workload: Workload) -> Outcome:

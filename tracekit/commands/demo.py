@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import click
@@ -48,7 +49,12 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
     from tracekit.trace import Trace, check_output
 
     check_output(output, force=force)
+    compiling = threading.Thread(
+        target=_compile, daemon=True
+    )  # meanwhile: the first time it takes longer than the demo
+    compiling.start()
     code = _record(output, sessions, concurrency, force=force)
+    compiling.join()
     if code:
         click.echo(
             f"tracekit: the demo's agent ended with code {code}; what was recorded is in {output}.", err=True
@@ -64,6 +70,12 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
     )
     print_analysis(document)
     return 0
+
+
+def _compile() -> None:
+    from tracekit.analyzers.replay import compile_kernel
+
+    compile_kernel()
 
 
 def _record(output: Path, sessions: int, concurrency: int, *, force: bool) -> int:
