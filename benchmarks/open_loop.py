@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import sys
 import time
 from datetime import datetime
 from itertools import islice
@@ -56,3 +57,7 @@ def _azure(calls: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     prompts = np.array([int(row["ContextTokens"]) for row in rows])
     outputs = np.array([int(row["GeneratedTokens"]) for row in rows])
     return np.array(stamps) - stamps[0], prompts, outputs
+
+
+if __name__ == "__main__":
+    print(write_open_loop(Path(sys.argv[1]), int(sys.argv[2])))
