@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import platform
 import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +19,9 @@ from typing import Any
 
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.inside.clock import Clock
-from tracekit.collectors.inside.spool import Writer
+from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
 from tracekit.errors import LaunchFailed, OutputRefused
+from tracekit.spool import LOCK_FILE
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
@@ -66,7 +69,10 @@ def record(
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
     run["labels"] = dict(labels or {})
+    run["spare"] = _spare(directory)
     _write_run(directory, run)
+    _fill_loss_counts(directory)
+    lock = _locked(directory)
     surroundings = _environment(dict(os.environ if environment is None else environment), directory, run)
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
@@ -83,6 +89,7 @@ def record(
             _stop(sampler)
         signals.restore()
         _adopt_orphans(False)
+        os.close(lock)
     run["exit_code"] = code
     run["end_ns"] = wall_ns - monotonic_ns + time.monotonic_ns()
     with contextlib.suppress(OutputRefused):
@@ -144,6 +151,33 @@ def _write_run(directory: Path, run: Mapping[str, Any]) -> None:
         raise OutputRefused.not_writable(directory, error.strerror or str(error)) from error
 
 
+def _spare(directory: Path) -> str:
+    """A directory for what this disk does not take: in the system's temporary folder, if that is another disk."""
+    temporary = tempfile.gettempdir()
+    try:
+        if os.stat(temporary).st_dev == os.stat(directory).st_dev:
+            return ""
+        return tempfile.mkdtemp(prefix="tracekit-spare-")
+    except OSError:
+        return ""
+
+
+def _fill_loss_counts(directory: Path) -> None:
+    """Room for the writers' counts of lost records, taken now: on a full disk only what is there can be written."""
+    with contextlib.suppress(OSError), (directory / "lost").open("wb") as stream:
+        stream.write(bytes(8 * LOST_SLOTS))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _locked(directory: Path) -> int:
+    """The file whose lock says, as long as this process lives, that the recording is running."""
+    file = os.open(directory / LOCK_FILE, os.O_WRONLY | os.O_CREAT, 0o600)
+    with contextlib.suppress(OSError):  # a file system without locks
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
 def _environment(environment: dict[str, str], directory: Path, run: Mapping[str, Any]) -> dict[str, str]:
     ours = str(INJECTED_DIRECTORY)
     theirs = [
@@ -151,6 +185,7 @@ def _environment(environment: dict[str, str], directory: Path, run: Mapping[str,
     ]
     environment["PYTHONPATH"] = os.pathsep.join([ours, *theirs])
     environment["TRACEKIT_SPOOL"] = str(directory)
+    environment["TRACEKIT_SPARE"] = run["spare"]
     environment["TRACEKIT_CLOCK"] = run["clock"]
     environment["TRACEKIT_HASH_KEY"] = run["hash_key_file"]
     environment["TRACEKIT_VERSION"] = run["tracekit"]

@@ -38,6 +38,10 @@ class SpoolNotFound(TracekitError):
 class TraceNotFound(TracekitError):
     @classmethod
     def at(cls, path: Path) -> Self:
+        if path.is_dir():
+            return cls(
+                f"{path} is a folder, not a trace. Give the .parquet file that `tracekit record` wrote."
+            )
         spool = path.with_name(path.name + ".spool")
         if spool.is_dir():
             return cls(
@@ -97,6 +101,16 @@ class OutputRefused(TracekitError):
         )
 
     @classmethod
+    def live(cls, spool: Path) -> Self:
+        return cls(
+            f"{spool} is being recorded right now by another tracekit. Wait for it, or choose another -o."
+        )
+
+    @classmethod
+    def is_input(cls, path: Path) -> Self:
+        return cls(f"{path} is the trace that is being read, and would be lost. Choose another -o.")
+
+    @classmethod
     def not_writable(cls, path: Path, reason: str) -> Self:
         return cls(f"{path} cannot be written ({reason}). Choose a folder you may write to with -o.")
 
@@ -105,7 +119,8 @@ class UnknownName(TracekitError):
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> Self:
         spellings = {spelling.lower(): spelling for spelling in [*aliases, *known]}
-        near = difflib.get_close_matches(name.lower(), spellings, 3, 0.5)
+        begun = sorted(word for word in spellings if word.startswith(name.lower()))
+        near = (begun or difflib.get_close_matches(name.lower(), spellings, 3, 0.5))[:3]
         if near:
             return cls(
                 f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?"

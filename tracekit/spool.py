@@ -4,7 +4,8 @@ Parquet loses everything when its writer is killed (no footer), so every process
 ``<spool directory>/<pid>-<start_ns>.jsonl``: one JSON object a line, one ``os.write`` a line on an
 ``O_APPEND`` file, nothing buffered. A line that cannot be read (torn by a full disk, cut by a kill) is
 counted and skipped; the ones around it are kept. The supervisor writes ``run.json`` first: what was run,
-where, and which clock the processes share.
+where, and which clock the processes share. If the disk takes no more, writers move on to the directory that
+``run.json`` calls ``spare``, and count in the file ``lost`` what neither took.
 
 Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset applied by the writer).
 
@@ -37,7 +38,9 @@ engine_prefill_ms, engine_decode_ms, engine_cached_tokens.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +49,17 @@ from typing import Any
 from tracekit.errors import SpoolNotFound
 
 RUN_FILE = "run.json"
+LOST_FILE = "lost"
+LOCK_FILE = "lock"
+REQUIRED = {
+    "attempt_start": ("id",),
+    "attempt_end": ("id",),
+    "tool_start": ("id",),
+    "tool_end": ("id",),
+    "session_start": ("id",),
+    "session_end": ("id",),
+}
+"""Keys without which a record says nothing; each holds text."""
 Record = dict[str, Any]
 
 
@@ -58,13 +72,15 @@ class Spool:
     directory : where it lies.
     run : what the supervisor wrote into ``run.json`` (empty if it never did).
     records : every readable record, ordered by ``ns``, then file, then line.
-    unreadable_lines : lines that were torn or are not JSON objects.
+    unreadable_lines : lines that were torn or are no records.
+    lost_records : records that the writers had to drop, None if they could not count them.
     """
 
     directory: Path
     run: Record
     records: list[Record] = field(default_factory=list)
     unreadable_lines: int = 0
+    lost_records: int | None = None
 
 
 def read_spool(directory: Path) -> Spool:
@@ -78,8 +94,9 @@ def read_spool(directory: Path) -> Spool:
     run_file = directory / RUN_FILE
     if not files and not run_file.is_file():
         raise SpoolNotFound.at(directory)
-    spool = Spool(directory, _run(run_file))
-    for file in files:
+    spool = Spool(directory, _run(run_file), lost_records=_lost(directory / LOST_FILE))
+    spare = spool.run.get("spare")
+    for file in [*files, *(sorted(Path(spare).glob("*.jsonl")) if isinstance(spare, str) and spare else ())]:
         for line in _lines(file):
             record = _record(line)
             if record is None:
@@ -90,12 +107,39 @@ def read_spool(directory: Path) -> Spool:
     return spool
 
 
+def is_live(directory: Path) -> bool:
+    """Whether the recording's supervisor is running right now."""
+    try:
+        with (directory / LOCK_FILE).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def remove_spool(directory: Path) -> None:
+    """Removes the spool and its spare; what cannot be removed stays."""
+    spare = _run(directory / RUN_FILE).get("spare")
+    for place in (directory, *([Path(spare)] if isinstance(spare, str) and spare else ())):
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def _run(file: Path) -> Record:
     try:
         run = json.loads(file.read_bytes())
     except (OSError, ValueError):
         return {}
     return run if isinstance(run, dict) else {}
+
+
+def _lost(file: Path) -> int | None:
+    try:
+        counts = file.read_bytes()
+    except OSError:
+        return None
+    return sum(int.from_bytes(counts[at : at + 8], "little") for at in range(0, len(counts), 8))
 
 
 def _lines(file: Path) -> Iterator[bytes]:
@@ -110,6 +154,7 @@ def _record(line: bytes) -> Record | None:
         record = json.loads(line)
     except ValueError:
         return None
-    if isinstance(record, dict) and isinstance(record.get("t"), str) and isinstance(record.get("ns"), int):
-        return record
-    return None
+    if not (isinstance(record, dict) and isinstance(record.get("t"), str) and type(record.get("ns")) is int):
+        return None
+    complete = all(isinstance(record.get(key), str) for key in REQUIRED.get(record["t"], ()))
+    return record if complete else None

@@ -15,17 +15,28 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+LOST_SLOTS = 512
+"""The file `lost` holds a count for each process, at its id modulo this."""
+
+
 class Writer:
     """Appends records to ``<directory>/<pid>-<start_ns>.jsonl``; a forked child opens its own file.
 
-    The first record is `process`, unless the process is no part of the agent. Records that could not be
-    written are counted; a note says how many as soon as writing works again.
+    The first record is `process`, unless the process is no part of the agent. When the disk takes no more,
+    the writer moves on to the spare directory, if there is one. Records that neither took are counted in the
+    file `lost` (which the supervisor filled beforehand, so that counting needs no space), or by a note as soon
+    as writing works again.
     """
 
-    def __init__(self, directory: str, clock: Clock, version: str = "", *, is_agent: bool = True) -> None:
+    def __init__(
+        self, directory: str, clock: Clock, version: str = "", *, spare: str = "", is_agent: bool = True
+    ) -> None:
         self.clock = clock
         self._is_agent = is_agent
         self._directory = directory
+        self._counter = directory + "/lost"
+        self._spare = spare
+        self._all_lost = 0
         self._version = version
         self._reset()
         if hasattr(os, "register_at_fork"):
@@ -40,6 +51,7 @@ class Writer:
         self._prefix = ""
         self._torn = False
         self._lost = 0
+        self._all_lost = 0
         self._opening = RLock()
 
     def new_id(self) -> str:
@@ -55,7 +67,7 @@ class Writer:
             record.update(fields)
             self._append(record)
         except Exception:
-            self._lost += 1
+            self._lose()
 
     def note(self, what: str, detail: str) -> None:
         """Append a note: something that was not seen, or went wrong."""
@@ -66,7 +78,7 @@ class Writer:
         try:
             self._ready()
         except Exception:
-            self._lost += 1
+            self._lose()
 
     def _append(self, record: dict[str, Any]) -> None:
         self._ready()
@@ -83,21 +95,50 @@ class Writer:
             "what": "records_lost",
             "detail": str(lost),
         }
-        if not self._put(encode(note)):
-            self._lost += lost - 1
+        if not self._took(encode(note)):
+            self._lost += lost
 
     def _put(self, line: bytes) -> bool:
+        if self._took(line) or (self._move_to_spare() and self._took(line)):
+            return True
+        self._lose()
+        return False
+
+    def _took(self, line: bytes) -> bool:
         if self._torn:
             line = b"\n" + line
         try:
             written = os.write(self._file, line)
         except OSError:
-            self._lost += 1
             return False
         self._torn = written != len(line)
-        if self._torn:
-            self._lost += 1
         return not self._torn
+
+    def _move_to_spare(self) -> bool:
+        if not self._spare:
+            return False
+        self._directory, self._spare = self._spare, ""
+        full = self._file
+        try:
+            self._path = self._directory + "/" + os.path.basename(self._path)
+            self._open()
+        except OSError:
+            return False
+        self._torn = False
+        os.close(full)
+        return True
+
+    def _lose(self) -> None:
+        self._lost += 1
+        self._all_lost += 1
+        try:
+            file = os.open(self._counter, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+            try:
+                os.pwrite(file, self._all_lost.to_bytes(8, "little"), os.getpid() % LOST_SLOTS * 8)
+            finally:
+                os.close(file)
+        except Exception:
+            return
 
     def _ready(self) -> None:
         """Make `_file` this process's own open spool file, even if the agent forked or closed descriptors."""

@@ -36,7 +36,8 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     clock = Clock(environment.get("TRACEKIT_CLOCK"))
     STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
     STATE.injected_directory = injected_directory
-    STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""))
+    spare = environment.get("TRACEKIT_SPARE", "")
+    STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()
     for step in (import_hook.install, stand_in.install, _listen_for_processes):
         _try(step)

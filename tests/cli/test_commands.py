@@ -242,7 +242,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, server, agent):
 
     words = ("record", "-o", "t.parquet", "--", sys.executable, agent, server.base_url, "one", "two")
     _out, err = run(*words, cwd=tmp_path, preexec_fn=small_files)
-    assert "Nothing is lost" in err
+    assert "What was recorded lies in" in err
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".parquet"] == []
     run("recover", "t.parquet.spool", cwd=tmp_path)
     assert json.loads(run("info", "t.parquet", "--json", cwd=tmp_path)[0])["rows"]["llm_call"] == 2

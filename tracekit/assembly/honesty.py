@@ -48,11 +48,16 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         requests_not_read=sum(_tally(notes, "request_not_read").values()),
         hook_errors=_tally(notes, "hook_error") | _tally(notes, "hash_key_missing"),
         unreadable_lines=spool.unreadable_lines,
-        lost_records=sum(
-            int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost"
-        ),
+        lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
     )
+
+
+def _lost(spool: Spool, notes: Iterable[Record]) -> int:
+    """The writers' own count; the notes tell the same losses, where a record got through afterwards."""
+    if spool.lost_records is not None:
+        return spool.lost_records
+    return sum(int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost")
 
 
 def _tally(notes: Iterable[Record], what: str) -> dict[str, int]:

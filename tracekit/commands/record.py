@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+import itertools
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import click
 
 from tracekit.commands.options import FORCE
+from tracekit.errors import TracekitError
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -56,27 +58,42 @@ def command(
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
+    from tracekit.spool import remove_spool
     from tracekit.trace import check_output
 
-    output = output or default_output(cmd[0] if len(cmd) == 1 else _program(cmd))
+    output = output or default_output(cmd)
     check_output(output, force=force)
     spool_directory = _fresh_spool(output, force=force)
-    code = record(
-        list(cmd),
-        spool_directory,
-        version=__version__,
-        hash_key=hash_key,
-        power_interval_s=power_interval,
-        labels=_labels(labels),
-    )
+    if hash_key is not None and not hash_key.exists():
+        click.echo(
+            f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
+            err=True,
+        )
+    try:
+        code = record(
+            list(cmd),
+            spool_directory,
+            version=__version__,
+            hash_key=hash_key,
+            power_interval_s=power_interval,
+            labels=_labels(labels),
+        )
+    except TracekitError:
+        remove_spool(spool_directory)
+        raise
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
 
 
-def default_output(program: str) -> Path:
-    """trace-<program>-<UTC>.parquet in the current folder."""
-    stem = Path(program).stem or "command"
-    return Path(f"trace-{stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}.parquet")
+def default_output(cmd: tuple[str, ...]) -> Path:
+    """trace-<program>-<UTC>.parquet in the current folder, numbered where that is taken."""
+    stem = Path(_program(cmd)).stem or "command"
+    name = f"trace-{stem}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    for number in itertools.count(1):
+        path = Path(f"{name}.parquet" if number == 1 else f"{name}-{number}.parquet")
+        if not path.exists() and not path.with_name(path.name + ".spool").exists():
+            return path
+    raise AssertionError
 
 
 def _program(cmd: tuple[str, ...]) -> str:
@@ -95,12 +112,15 @@ def _labels(labels: tuple[str, ...]) -> dict[str, str]:
 
 def _fresh_spool(output: Path, *, force: bool) -> Path:
     from tracekit.errors import OutputRefused
+    from tracekit.spool import is_live, remove_spool
 
     spool_directory = output.with_name(output.name + ".spool")
+    if is_live(spool_directory):
+        raise OutputRefused.live(spool_directory)
     if spool_directory.exists():
         if not force:
             raise OutputRefused.unfinished(spool_directory)
-        shutil.rmtree(spool_directory)
+        remove_spool(spool_directory)
     return spool_directory
 
 
@@ -108,8 +128,8 @@ def _finish(spool_directory: Path, output: Path, code: int, *, force: bool, quie
     """Merges and reports; whatever fails here, the spool stays and the child's exit code stands."""
     from tracekit import __version__
     from tracekit.assembly.merge import merge_spool
-    from tracekit.errors import TracekitError
     from tracekit.reports.recording import recording_lines
+    from tracekit.spool import remove_spool
 
     try:
         merge_spool(
@@ -120,14 +140,18 @@ def _finish(spool_directory: Path, output: Path, code: int, *, force: bool, quie
             recovered=False,
             force=force,
         )
-    except (OSError, TracekitError) as error:
+    except Exception as error:
+        reason = (
+            str(error) if isinstance(error, OSError | TracekitError) else f"{type(error).__name__}: {error}"
+        )
         click.echo(
-            f"tracekit: the recording could not be turned into {output} ({error}). Nothing is lost: it lies in "
-            f"{spool_directory}. Free space or fix the folder, then type `tracekit recover {spool_directory}`.",
+            f"tracekit: the recording could not be turned into {output} ({reason}). What was recorded lies in "
+            f"{spool_directory}. Free space or fix the folder, then type "
+            f"`tracekit recover {shlex.quote(str(spool_directory))}`.",
             err=True,
         )
         return
-    shutil.rmtree(spool_directory, ignore_errors=True)
+    remove_spool(spool_directory)
     if not quiet:
         for line in recording_lines(output):
             print(line, file=sys.stderr)

@@ -23,8 +23,11 @@ def command(directory: Path, output: Path | None, force: bool) -> None:
     from tracekit import __version__
     from tracekit.assembly.merge import merge_spool
     from tracekit.reports.recording import recording_lines
+    from tracekit.spool import is_live
 
     target = output or _trace_beside(directory)
+    if is_live(directory):
+        click.echo("tracekit: this recording is still running; here is what it has so far.", err=True)
     merge_spool(directory, target, software_version=__version__, exit_code=None, recovered=True, force=force)
     for line in recording_lines(target):
         click.echo(line, err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def recording_lines(path: Path) -> Iterator[str]:
             "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded; "
             "`tracekit doctor` shows what is there."
         )
-    yield f"Next: tracekit {'analyze' if calls else 'info'} {path}"
+    yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
 
 
 def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
