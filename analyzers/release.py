@@ -6,10 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from tracekit.analyzers.kernels.layout import Ints, Workload
+from tracekit.analyzers.kernels.layout import Floats, Ints, Workload
 from tracekit.errors import ScenarioInvalid
 
 ReleaseName = Literal["recorded", "scaled", "poisson"]
+LONGEST_S = 100 * 365.25 * 86400
+"""Arrivals later than this would not fit int64 ns beside what follows them."""
+
 RELEASES: tuple[ReleaseName, ...] = ("recorded", "scaled", "poisson")
 
 
@@ -25,7 +28,7 @@ def scaled_release(workload: Workload, rate_per_s: float) -> Workload:
     if count < 2 or span_s == 0:
         raise ScenarioInvalid.no_rate(count)
     factor = (count - 1) / span_s / rate_per_s
-    return workload._replace(session_arrival_s=workload.session_arrival_s * factor)
+    return workload._replace(session_arrival_s=_bounded(workload.session_arrival_s * factor, rate_per_s))
 
 
 def poisson_release(workload: Workload, rate_per_s: float, sessions: int, seed: int) -> tuple[Workload, Ints]:
@@ -35,9 +38,15 @@ def poisson_release(workload: Workload, rate_per_s: float, sessions: int, seed: 
     """
     random = np.random.default_rng(seed)
     drawn = random.integers(0, len(workload.session_arrival_s), sessions)
-    waits_s = random.exponential(1 / rate_per_s, sessions - 1)
-    arrival_s = np.concatenate([[0.0], np.cumsum(waits_s)])
+    waits_s = random.exponential(1.0, sessions - 1) / rate_per_s
+    arrival_s = _bounded(np.concatenate([[0.0], np.cumsum(waits_s)]), rate_per_s)
     return draw_sessions(workload, drawn.astype(np.int64), arrival_s), drawn.astype(np.int64)
+
+
+def _bounded(arrival_s: Floats, rate_per_s: float) -> Floats:
+    if not arrival_s[-1] <= LONGEST_S:
+        raise ScenarioInvalid.too_long(rate_per_s)
+    return arrival_s
 
 
 def draw_sessions(workload: Workload, drawn: Ints, arrival_s: np.ndarray) -> Workload:

@@ -35,6 +35,9 @@ class Fleet:
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("gpu", "model", "router", "engine"):
+            if not isinstance(getattr(self, name), str):
+                raise ScenarioInvalid.not_text(name, getattr(self, name))
         if self.router not in ROUTERS:
             raise UnknownName.among("router", self.router, ROUTERS)
         for name in ("tp", "replicas", "max_num_seqs", "max_num_batched_tokens", "max_model_len"):
@@ -61,7 +64,10 @@ class Fleet:
         )
 
     def replica(self) -> Replica:
-        """One replica's parts from the catalog. Raises UnknownName."""
+        """One replica's parts from the catalog. Raises UnknownName, ScenarioInvalid."""
+        model = catalog.model(self.model)
+        if model.heads % self.tp:
+            raise ScenarioInvalid.tp_does_not_divide(self.tp, model.name, model.heads)
         return Replica(catalog.gpu(self.gpu), catalog.model(self.model), catalog.engine(self.engine), self.tp)
 
     def limits(self) -> FleetLimits:

@@ -81,6 +81,7 @@ def compile_workload(trace: Trace) -> Compiled:
         raise TraceEmpty.of(trace.path, "LLM call with token counts", "A replay needs at least one.")
     sessions = _sessions(trace)
     steps = _in_order(_call_steps(calls, answered & counted, sessions), _tool_steps(tools, sessions))
+    steps, sessions = _without_idle_sessions(steps, sessions)
     edges = _edges(calls, tools, steps)
     workload, early_starts = _workload(trace, steps, edges, sessions)
     return Compiled(
@@ -154,6 +155,15 @@ def _in_order(calls: _Steps, tools: _Steps) -> _Steps:
     both = _Steps(*(np.concatenate([*pair]) for pair in zip(calls, tools, strict=True)))
     order = np.lexsort((both.row_id, both.start_ns, both.session))
     return _Steps(*(column[order] for column in both))
+
+
+def _without_idle_sessions(steps: _Steps, sessions: _Sessions) -> tuple[_Steps, _Sessions]:
+    """Sessions that hold no step have nothing to replay."""
+    has_steps = np.bincount(steps.session, minlength=len(sessions.row_id)) > 0
+    places = np.cumsum(has_steps) - 1
+    return steps._replace(session=places[steps.session]), _Sessions(
+        *(column[has_steps] for column in sessions)
+    )
 
 
 def _edges(calls: pa.Table, tools: pa.Table, steps: _Steps) -> _Edges:

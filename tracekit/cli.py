@@ -86,6 +86,8 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = 130
+    except SystemExit as ended:
+        code = ended.code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
@@ -96,6 +98,9 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+_WAY_OUT = "Free space on that disk, or choose another place with -o."
+
+
 def _explain(error: Exception) -> int:
     """Says on stderr what went wrong; the exit code. `record` failed before its command ran: 125."""
     code = 2
@@ -104,6 +109,10 @@ def _explain(error: Exception) -> int:
     elif isinstance(error, TracekitError):
         click.echo(f"tracekit: {error}", err=True)
         code = error.exit_code
+    elif isinstance(error, OSError):
+        click.echo(f"tracekit: {error.filename or 'output'}: {error.strerror or error}. {_WAY_OUT}", err=True)
+    elif isinstance(error, MemoryError):
+        click.echo("tracekit: this needs more memory than there is. Ask for fewer --sessions.", err=True)
     else:
         click.echo(
             f"tracekit: an error of our own: {type(error).__name__}: {error}. Type `tracekit --debug ...` with the "

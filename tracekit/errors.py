@@ -152,6 +152,22 @@ class ScenarioInvalid(TracekitError):
         )
 
     @classmethod
+    def not_text(cls, name: str, value: object) -> Self:
+        return cls(f"{name} is {value!r}; it must be one name in quotes. Correct the fleet file.")
+
+    @classmethod
+    def tp_does_not_divide(cls, tp: int, model: str, heads: int) -> Self:
+        return cls(
+            f"{model} has {heads} attention heads, which {tp} GPUs cannot share equally. Use --tp 1, 2, 4 or 8."
+        )
+
+    @classmethod
+    def too_long(cls, rate_per_s: float) -> Self:
+        return cls(
+            f"At {rate_per_s:g} sessions a second the last would arrive after more than 100 years. Raise --rate."
+        )
+
+    @classmethod
     def no_rate(cls, sessions: int) -> Self:
         return cls(
             f"The trace has {sessions} session(s), all arriving at once, so their rate cannot be scaled. "

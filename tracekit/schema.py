@@ -115,7 +115,7 @@ COLUMNS: tuple[Column, ...] = (
     _required("start_ns", "int64", _ALL, "Start, or the instant of a sample or mark (Unix epoch).", "ns"),
     _optional("end_ns", "int64", _SPAN, "End; null if interrupted.", "ns"),
     _required("status", "category", _SPAN, "ok, error, cancelled (closed before its end) or interrupted (process died)."),
-    _optional("error_type", "string", _SPAN, "Class of the exception, or the HTTP status.", otel="error.type"),
+    _optional("error_type", "string", _SPAN, "Class of the exception, the server's error code, or the HTTP status.", otel="error.type"),
     _optional("host", "category", _ALL, "Host that produced the row."),
     _optional("pid", "int32", _ALL, "Process that produced the row."),
     _optional("thread_id", "int64", _STEP, "Thread that started the step."),

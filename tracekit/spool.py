@@ -17,7 +17,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
 | tool_end | id, status, error_type |
 | session_start | id, pid, name, conversation_id |
-| session_end | id, status, score |
+| session_end | id, status, error_type, score |
 | mark | pid, session, name, value |
 | power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
 | note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |

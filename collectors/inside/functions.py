@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 def recorded(function: Any, open_span: Callable[[], Span]) -> Any:
     """The function, recording one span a run; it takes, gives and raises exactly what it did."""
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(recorded(function.__func__, open_span))
     if inspect.isasyncgenfunction(function):
         wrapper: Any = _async_generator(function, open_span)
     elif inspect.isgeneratorfunction(function):

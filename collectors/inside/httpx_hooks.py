@@ -92,9 +92,15 @@ def _observe(transport: str, request: Any) -> Exchange | None:
 def _attach(response: Any, exchange: Exchange, tee: Any) -> None:
     try:
         headers = response.headers
-        exchange.headers(
-            response.status_code, headers.get("content-type", ""), headers.get("content-encoding", "")
-        )
+        content = getattr(response, "_content", None)
+        encoding = "" if isinstance(content, bytes) else headers.get("content-encoding", "")
+        exchange.headers(response.status_code, headers.get("content-type", ""), encoding)
+        if isinstance(
+            content, bytes
+        ):  # a transport of the agent's own, a cache or a mock: nobody will read a stream
+            exchange.chunk(content)
+            exchange.end()
+            return
         response.stream = tee(response.stream, exchange)
     except Exception as error:
         STATE.failed("attach", error)

@@ -74,7 +74,12 @@ class session:  # noqa: N801  (reads as a verb: `with session("task 7"):`)
         STATE.open_sessions.pop(session_id, None)
         _restore(STATE.session, self._token)
         if writer is not None:
-            fields = {"id": session_id, "status": _status(kind), "score": self._score}
+            fields = {
+                "id": session_id,
+                "status": _status(kind),
+                "error_type": kind.__name__ if kind else None,
+                "score": self._score,
+            }
             writer.write("session_end", writer.clock.now_ns(), fields)
 
     async def __aenter__(self) -> Self:
@@ -131,7 +136,8 @@ class _Tool:
             return function
         from .functions import recorded
 
-        name = self._name or str(getattr(function, "__name__", "tool"))
+        plain = getattr(function, "__func__", function)
+        name = self._name or str(getattr(plain, "__name__", "tool"))
         call_id = self._call_id
         wrapped: Function = recorded(function, lambda: Span(name, call_id))
         return wrapped
@@ -177,7 +183,7 @@ def tool(name: Any = None, *, call_id: str | None = None) -> Any:
     name : what to call it; a decorated function's own name if not given.
     call_id : the id of the model's tool call that is being answered, if the program knows it.
     """
-    if callable(name):
+    if callable(name) or isinstance(name, (staticmethod, classmethod)):
         return _Tool(None, call_id)(name)
     return _Tool(name, call_id)
 

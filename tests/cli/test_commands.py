@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli.command_line import run
+from tests.cli.command_line import run, start
 from tests.unit.spool_story import Story
 from tracekit.cli import REGISTRY
 from tracekit.provenance import METADATA_KEY
@@ -247,6 +247,55 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path, server, agent):
     run("recover", "t.parquet.spool", cwd=tmp_path)
     assert json.loads(run("info", "t.parquet", "--json", cwd=tmp_path)[0])["rows"]["llm_call"] == 2
     assert (tmp_path / "t.parquet.spool").is_dir()
+
+
+def test_the_trace_that_is_read_is_never_the_output(trace):
+    before = (trace / "t.parquet").read_bytes()
+    _out, err = run("replay", "t.parquet", "-o", "./t.parquet", "--force", cwd=trace, code=2)
+    assert "would be lost" in err
+    assert (trace / "t.parquet").read_bytes() == before
+
+
+def test_senseless_records_keep_the_childs_exit_code(tmp_path):
+    junk = """echo '{"t":"attempt_start","ns":1}' > t.parquet.spool/77-1.jsonl; exit 7"""
+    run("record", "-o", "t.parquet", "--", "sh", "-c", junk, cwd=tmp_path, code=7)
+    document = json.loads(run("info", "t.parquet", "--json", cwd=tmp_path)[0])
+    assert document["provenance"]["not_seen"]["unreadable_lines"] == 1
+    assert document["provenance"]["not_seen"]["processes_not_followed"] == {"sh": 1}
+
+
+def test_a_live_recording_is_left_alone(tmp_path):
+    with start("record", "-o", "t.parquet", "--", "sh", "-c", "echo on; sleep 30", cwd=tmp_path) as process:
+        assert process.stdout.readline() == "on\n"
+        _out, err = run("record", "--force", "-o", "t.parquet", "--", "true", cwd=tmp_path, code=125)
+        assert "is being recorded right now" in err
+        process.terminate()
+        process.communicate(timeout=30)
+    assert (tmp_path / "t.parquet").is_file()
+
+
+def test_a_reader_that_goes_away_is_no_failure(trace):
+    with start("analyze", "t.parquet", cwd=trace, bufsize=0) as process:
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("analyze", "."), "is a folder"),
+        (("replay", "t.parquet", "--rate", "1e-12/s"), "more than 100 years"),
+        (("replay", "t.parquet", "--gpu", "H100", "--tp", "3"), "cannot share equally"),
+        (("replay", "t.parquet", "--rate", "1/s", "--seed", "-1"), "-1 is not in the range"),
+        (("replay", "t.parquet", "--fleet", "fleet.toml"), "must be one name in quotes"),
+        (("replay", "t.parquet", "--fleet", "fleet.toml", "--max-num-seqs", "3"), "--fleet excludes"),
+    ],
+)
+def test_what_cannot_be_meant(trace, words, hint):
+    (trace / "fleet.toml").write_text('[fleet]\ngpu = ["H100", "L40S"]\nmodel = "Llama-3.1-8B"\n')
+    _out, err = run(*words, cwd=trace, code=2)
+    assert hint in " ".join(err.split())
 
 
 def test_an_unfinished_recording_is_not_thrown_away_unasked(tmp_path):

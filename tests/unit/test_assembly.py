@@ -244,3 +244,55 @@ def test_power_and_notes():
     seen = story.merged().provenance.not_seen
     assert seen.processes_not_followed == {"node": 1}
     assert seen.power == "NVML_ERROR_LIBRARY_NOT_FOUND"
+
+
+def test_a_tool_after_the_end_of_a_marked_session_belongs_to_none():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(5, 10, ASK, session="s")
+    story.add("session_end", 20, id="s", status="error", error_type="RuntimeError")
+    story.tool(50, 80, "late")
+    (session,) = story.rows("session")
+    assert (session["end_ns"], session["error_type"]) == (20_000_000, "RuntimeError")
+    assert story.rows("tool_span")[0]["session_id"] is None
+
+
+def test_a_tool_around_calls_is_a_frame_in_a_marked_session_too():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    key = story.tool(5, 60, "delegate", session="s")
+    story.call(10, 50, ASK, session="s", tool=key)
+    story.add("session_end", 90, id="s", status="ok")
+    assert story.rows("tool_span")[0]["frame"] is True
+
+
+def test_a_marked_session_without_a_call_keeps_its_score():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.add("session_end", 90, id="s", status="ok", score=0.25)
+    (session,) = story.rows("session")
+    assert (session["score"], session["start_ns"], session["end_ns"]) == (0.25, 0, 90_000_000)
+
+
+def test_edges_are_transitively_reduced_where_one_ends_as_the_other_starts():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(0, 10, ASK, session="s")
+    story.call(10, 20, ASK, session="s")
+    story.call(20, 30, ASK, session="s")
+    first, second, third = by_start(story.rows("llm_call"))
+    assert (second["parents"], third["parents"]) == ([first["row_id"]], [second["row_id"]])
+
+
+def test_calls_cut_off_without_tokens_are_counted():
+    story = Story()
+    story.call(0, 10, ASK, status=200, response={"usage": None, "usage_source": "missing"})
+    story.records[-1]["status"] = "cancelled"
+    assert story.merged().provenance.not_seen.calls_without_tokens == 1
+
+
+def test_a_command_that_no_recorder_ran_in_is_named():
+    assert Story().merged().provenance.not_seen.processes_not_followed == {"agent": 1}
+    story = Story()
+    story.add("process", 0, ppid=0)
+    assert story.merged().provenance.not_seen.processes_not_followed == {}

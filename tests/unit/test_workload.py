@@ -70,6 +70,17 @@ def test_what_cannot_be_replayed_is_a_gap_and_counted(story, tmp_path):
     assert sorted(np.round(gaps * 1000)) == [10, 14]
 
 
+def test_sessions_without_a_step_are_left_out(story, tmp_path):
+    story.add("session_start", -50, id="before", name="empty")
+    story.add("session_end", 10, id="before", status="ok")
+    trace = written(story, tmp_path / "t.parquet")
+    assert trace.count(Kind.SESSION) == 3
+    compiled = compile_workload(trace)
+    assert len(compiled.session_row_id) == 2
+    assert compiled.workload.session_arrival_s[0] == 0
+    assert replay_recorded(compiled.workload).sessions["end_s"].max() == pytest.approx(0.120, abs=1e-6)
+
+
 def test_retries_are_dropped_and_counted(tmp_path):
     story = Story()
     story.call(0, 5, ASK, status=429, retry=0, body="same")

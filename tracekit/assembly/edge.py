@@ -78,10 +78,10 @@ class _Ended:
         count = bisect_right(self._ends_ns, step.start_ns)
         direct = []
         for index in range(count - 1, -1, -1):
-            other = self._steps[index]
-            if _end_ns(other) < self._latest_start_ns[count - 1]:
+            other, latest_start_ns = self._steps[index], self._latest_start_ns[count - 1]
+            if _end_ns(other) < latest_start_ns:
                 break
-            if other is not step:
+            if other is not step and (_end_ns(other) > latest_start_ns or other.start_ns == latest_start_ns):
                 direct.append(other)
         return direct[::-1]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tracekit.assembly.call import Call
 from tracekit.assembly.tool_span import ToolSpan
@@ -37,13 +38,10 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
     notes = [record for record in spool.records if record["t"] == "note"]
     power = [note for note in notes if note.get("what") == "power_unavailable"]
     return NotSeen(
-        calls_without_tokens=sum(
-            call.status is Status.OK and (call.last.response.get("usage") or {}).get("output") is None
-            for call in calls
-        ),
+        calls_without_tokens=sum(_lacks_tokens(call) for call in calls),
         interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
         interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
-        processes_not_followed=_tally(notes, "process_not_followed"),
+        processes_not_followed=_tally(notes, "process_not_followed") or _nobody(spool),
         processes_left_running=sum(_tally(notes, "process_left_running").values()),
         requests_not_read=sum(_tally(notes, "request_not_read").values()),
         hook_errors=_tally(notes, "hook_error") | _tally(notes, "hash_key_missing"),
@@ -51,6 +49,19 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
     )
+
+
+def _lacks_tokens(call: Call) -> bool:
+    usage = call.last.response.get("usage") or {}
+    return call.status in (Status.OK, Status.CANCELLED) and usage.get("output") is None
+
+
+def _nobody(spool: Spool) -> dict[str, int]:
+    """The command itself, if no process of the run ever reported: nothing could be put into it."""
+    command = spool.run.get("command")
+    if not command or any(record["t"] == "process" for record in spool.records):
+        return {}
+    return {Path(str(command[0])).name: 1}
 
 
 def _lost(spool: Spool, notes: Iterable[Record]) -> int:

@@ -61,7 +61,8 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     sessions = assign_sessions(calls, links, marked_sessions(spool.records), spans)
     assign_tools(sessions, spans)
     sessions = sorted(
-        (session for session in sessions if session.steps), key=lambda session: session.start_ns
+        (session for session in sessions if session.steps or session.key),
+        key=lambda session: session.start_ns,
     )
     next_row = _number(sessions, calls, spans)
     for session in sessions:

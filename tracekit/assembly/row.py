@@ -26,6 +26,7 @@ def session_row(session: Session, host: str | None) -> Row:
         "start_ns": session.start_ns,
         "end_ns": session.end_ns,
         "status": _session_status(session).value,
+        "error_type": session.error_type,
         "host": host,
         "pid": session.calls[0].first.record.get("pid") if session.calls else None,
         "name": session.name,

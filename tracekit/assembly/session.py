@@ -34,6 +34,7 @@ class Session:
     status: Status = Status.OK
     marked_start_ns: int | None = None
     marked_end_ns: int | None = None
+    error_type: str | None = None
     score: float | None = None
     calls: list[Call] = field(default_factory=list)
     tools: list[ToolSpan] = field(default_factory=list)
@@ -42,6 +43,10 @@ class Session:
     @property
     def steps(self) -> list[Call | ToolSpan]:
         return sorted([*self.calls, *self.tools], key=lambda step: (step.start_ns, step.row_id))
+
+    def is_over(self, at_ns: int) -> bool:
+        """Whether the agent had marked its end by then: what comes later is no part of it."""
+        return self.marked_end_ns is not None and self.marked_end_ns < at_ns
 
     @property
     def start_ns(self) -> int:
@@ -73,6 +78,7 @@ def marked_sessions(records: Iterable[Record]) -> dict[str, Session]:
             session.marked_end_ns = record["ns"]
             session.status = Status(record.get("status", "ok"))
             session.score = record.get("score")
+            session.error_type = record.get("error_type")
     return sessions
 
 
@@ -119,7 +125,8 @@ class _History:
         for place in _places(span.record):
             count = bisect_right(self._starts[place], span.start_ns)
             if count:
-                return self._sessions[place][count - 1]
+                session = self._sessions[place][count - 1]
+                return None if session.is_over(span.start_ns) else session
         return None
 
 
@@ -141,6 +148,9 @@ class _Book:
 
     def session_of(self, call: Call, link: Link | None) -> Session:
         record = call.first.record
+        frame = self._spans.get(record.get("tool") or "")
+        if frame is not None:
+            frame.contains_calls = True
         conversation_id = call.first.request.get("conversation_id")
         if session := self._marked.get(record.get("session") or ""):
             return session
@@ -148,7 +158,7 @@ class _Book:
             return self._by_conversation.get(conversation_id) or self._new("conversation", conversation_id)
         if link is not None:
             return self._by_call[link.parent]
-        if (session := self._around(record.get("tool"))) is not None:
+        if frame is not None and (session := self._around(frame)) is not None:
             return session
         found = self._by_scope.get(call.first.scope)
         if found is None or (found, call.first.context, _instructions(call)) in self._begun:
@@ -162,12 +172,8 @@ class _Book:
         self._by_scope[call.first.scope] = session
         self._begun.add((session, call.first.context, _instructions(call)))
 
-    def _around(self, tool_key: str | None) -> Session | None:
+    def _around(self, span: ToolSpan) -> Session | None:
         """The session whose tool the call was made in: a sub-agent belongs to its parent's session."""
-        span = self._spans.get(tool_key or "")
-        if span is None:
-            return None
-        span.contains_calls = True
         for call, session in reversed(self._by_call.items()):
             if _same_task(span, call) and call.start_ns <= span.start_ns:
                 return session

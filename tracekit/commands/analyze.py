@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,17 +14,16 @@ if TYPE_CHECKING:
     from tracekit.trace import Trace
 
 
-@click.command()
+@click.command(
+    epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2"
+)
 @TRACE
 @fleet_options
 @JSON
 def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
-    r"""Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
+    """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
     Without fleet options it replays on one assumed GPU, and says so. Repeat --gpu to compare.
-
-    \b
-    Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2
     """
     from tracekit.reports.document import to_json
     from tracekit.reports.terminal import print_analysis
@@ -33,9 +33,9 @@ def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
     if as_json:
         click.echo(to_json(document))
     else:
-        document["next"] = (
-            f"tracekit replay {trace} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
-        )
+        name = shlex.quote(str(trace))
+        replay = f"tracekit replay {name} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
+        document["next"] = replay if document["replays"] else f"tracekit info {name}"
         print_analysis(document)
 
 

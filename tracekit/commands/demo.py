@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import threading
@@ -66,7 +67,7 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
         click.echo(to_json(document))
         return 0
     document["next"] = (
-        f"tracekit replay {output} --gpu H100 --model {ASSUMED_MODEL} --rate 2/s --sessions 200"
+        f"tracekit replay {shlex.quote(str(output))} --gpu H100 --model {ASSUMED_MODEL} --rate 2/s --sessions 200"
     )
     print_analysis(document)
     return 0

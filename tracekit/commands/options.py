@@ -48,9 +48,9 @@ class FleetChoice:
         from tracekit.analyzers.scenario import DEFAULT_ROUTER, Fleet
 
         if self.file is not None:
-            if self.gpus or self.model or self.tp or self.replicas or self.router:
+            if self._describes_a_fleet():
                 raise TracekitError(
-                    "--fleet and --gpu, --model, --tp, --replicas or --router exclude each other."
+                    "--fleet excludes the other options that describe a fleet; put them into the file."
                 )
             return [Fleet.from_toml(self.file).named()]
         assumed = []
@@ -75,6 +75,10 @@ class FleetChoice:
             ).named()
             for gpu in gpus
         ]
+
+    def _describes_a_fleet(self) -> bool:
+        numbers = (self.tp, self.replicas, self.max_num_seqs, self.max_num_batched_tokens)
+        return bool(self.gpus or self.model or self.router) or any(number is not None for number in numbers)
 
 
 def _recorded_model(recorded_models: list[str]) -> str | None:

@@ -14,7 +14,10 @@ from tracekit.commands.options import FORCE
 from tracekit.errors import TracekitError
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    epilog="Example: tracekit record -o run.parquet -- python my_agent.py",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.option(
     "-o",
     "--output",
@@ -48,13 +51,10 @@ def command(
     quiet: bool,
     cmd: tuple[str, ...],
 ) -> int:
-    r"""Run CMD and record its LLM calls, tools and GPU power into one trace.
+    """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
     Python process is recorded, child processes too. No prompt or answer text is stored.
-
-    \b
-    Example: tracekit record -o run.parquet -- python my_agent.py
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
@@ -62,6 +62,8 @@ def command(
     from tracekit.trace import check_output
 
     output = output or default_output(cmd)
+    if str(output) == "-":
+        raise click.UsageError("A trace cannot go to stdout, which is CMD's own. Give a file name with -o.")
     check_output(output, force=force)
     spool_directory = _fresh_spool(output, force=force)
     if hash_key is not None and not hash_key.exists():

@@ -35,7 +35,9 @@ class Rate(click.ParamType[float]):
         return rate
 
 
-@click.command()
+@click.command(
+    epilog="Example: tracekit replay run.parquet --gpu H100 --model Llama-3.1-8B --replicas 2 --rate 5/s --sessions 500"
+)
 @TRACE
 @fleet_options
 @click.option(
@@ -49,7 +51,7 @@ class Rate(click.ParamType[float]):
 @click.option(
     "--sessions", type=click.IntRange(1), help="Sessions to draw for poisson.  [default: as many as recorded]"
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draw.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
 @click.option(
     "-o",
     "--output",
@@ -69,15 +71,12 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    r"""Replay TRACE on a GPU fleet that may not exist yet: calls are timed anew, tools keep their length.
-
-    \b
-    Example: tracekit replay run.parquet --gpu H100 --model Llama-3.1-8B --replicas 2 --rate 5/s --sessions 500
-    """
+    """Replay TRACE on a GPU fleet that may not exist yet: calls are timed anew, tools keep their length."""
     from tracekit.analyzers.columns import codes
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
+    from tracekit.errors import OutputRefused
     from tracekit.reports.document import (
         SCHEMA_VERSION,
         replay_assumptions,
@@ -89,6 +88,8 @@ def command(
     from tracekit.trace import Trace, check_output
 
     if output is not None:
+        if output.resolve() == trace.resolve():
+            raise OutputRefused.is_input(output)
         check_output(output, force=force)
     opened = Trace.open(trace)
     _indices, models = codes(opened.rows(Kind.LLM_CALL, ["model"]), "model")

@@ -258,7 +258,7 @@ COOLING: Final = Question(
             "metre (Air, water and the heat of chips). Dry coolers need none, if the coolant may be warm."
         ),
     ),
-    (FollowUp("And how much water would it take to reject that heat by evaporation?", 1.2),),
+    (FollowUp("And how much water would it take to reject that heat by evaporation?", 3.0),),
 )
 
 CARBON: Final = Question(

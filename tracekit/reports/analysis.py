@@ -121,8 +121,9 @@ def _json(spread: Distribution | None) -> Document | None:
 
 def _headline(recorded: Recorded, replays: list[Document]) -> str:
     share = recorded.shares.totals()
+    failed = f" ({recorded.calls_failed:,} unanswered)" if recorded.calls_failed else ""
     words = (
-        f"{plural(recorded.calls, 'call')} in {plural(len(recorded.sessions), 'session')} over "
+        f"{plural(recorded.calls, 'call')}{failed} in {plural(len(recorded.sessions), 'session')} over "
         f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, "
         f"{percent(share['tool'])} in tools"
     )

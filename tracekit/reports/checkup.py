@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from typing import Literal
 
 import pynvml
-from rich.console import Console
 from rich.table import Table
+
+from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
 HOOKED_CLIENTS = ("httpx", "httpx2")
@@ -42,7 +43,7 @@ def print_checks(results: list[Check]) -> None:
     table = Table("check", "", "finding")
     for check in results:
         table.add_row(check.name, check.state, check.detail)
-    Console().print(table)
+    wide_console().print(table)
 
 
 def _interpreter() -> Check:

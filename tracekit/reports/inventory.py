@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.reports.recording import not_seen_lines
+from tracekit.reports.terminal import wide_console
 from tracekit.schema import COLUMNS, Kind
 from tracekit.trace import Trace
 
@@ -51,7 +53,7 @@ def to_json(document: Document) -> str:
 
 def print_document(document: Document) -> None:
     """The document as tables on stdout."""
-    console = Console()
+    console = wide_console()
     if "rows" in document:
         _print_trace(console, document)
     if "gpus" in document:
@@ -72,7 +74,7 @@ def _print_trace(console: Console, document: Document) -> None:
     console.print(
         f"made by   tracekit {provenance['software_version']}, origin {provenance['origin']}", highlight=False
     )
-    console.print(f"command   {' '.join(provenance['command'])}", highlight=False, markup=False)
+    console.print(f"command   {shlex.join(provenance['command'])}", highlight=False, markup=False)
     for name, text in provenance["labels"].items():
         console.print(f"label     {name}: {text}", highlight=False, markup=False)
     for phrase in document["not_seen"]:

@@ -43,8 +43,14 @@ FILE_WIDTH = 120
 
 def wide_console() -> Console:
     """Standard output; where it is no terminal, lines may be as long as a table needs."""
-    console = Console()
-    return console if console.is_terminal else Console(width=FILE_WIDTH)
+    console = _Console()
+    return console if console.is_terminal else _Console(width=FILE_WIDTH)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves the reader that went away to the command line, where it is no failure."""
+        raise BrokenPipeError
 
 
 def print_analysis(document: Document, console: Console | None = None) -> None:

@@ -193,3 +193,23 @@ def test_a_session_left_in_another_context(recorded: Any) -> None:
     task.__exit__(None, None, None)
     mark("after")
     assert recorded("mark")[0]["session"] is None
+
+
+def test_methods_of_every_kind_stay_what_they_are(recorded: Any) -> None:
+    class Kit:
+        @tool
+        @staticmethod
+        def fixed(a: int) -> int:
+            return a
+
+        @tool
+        @classmethod
+        def made(cls, a: int) -> tuple[str, int]:
+            return cls.__name__, a
+
+        @tool
+        def bound(self, a: int) -> int:
+            return a
+
+    assert (Kit().fixed(6), Kit.fixed(7), Kit.made(8), Kit().bound(9)) == (6, 7, ("Kit", 8), 9)
+    assert [record["name"] for record in recorded("tool_start")] == ["fixed", "fixed", "made", "bound"]

@@ -94,3 +94,17 @@ def test_a_nested_request_is_counted_once(hooked: Any) -> None:
     with httpx.Client(transport=httpx.MockTransport(forward)) as http:
         assert http.post(URL, json=BODY).json() == {"id": "x"}
     assert len(hooked("attempt_start")) == 1
+
+
+def test_a_transport_that_has_the_answer_already(hooked: Any) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(
+            200, json={"id": "x", "choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+        )
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        assert client.post("http://x/v1/chat/completions", json=body).json()["id"] == "x"
+        (end,) = hooked("attempt_end")
+    assert end["status"] == "ok"
+    assert end["response"]["usage"]["output"] == 4

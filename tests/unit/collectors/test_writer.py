@@ -154,3 +154,41 @@ def test_hand_spelled_json_is_json(record: dict[str, Any]) -> None:
         assert json.loads(line) == record
     else:
         assert any(isinstance(value, (bool, float)) for value in record.values())
+
+
+def test_a_full_disk_moves_the_records_to_the_spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, spare = tmp_path / "first", tmp_path / "spare"
+    first.mkdir()
+    spare.mkdir()
+    (first / "run.json").write_text(json.dumps({"spare": str(spare)}))
+    writer = Writer(str(first), Clock(), spare=str(spare))
+    writer.write("mark", 1, {"name": "before"})
+    full, real = os.stat(next(first.glob("*.jsonl"))).st_ino, os.write
+
+    def write(file: int, data: bytes) -> int:
+        if os.fstat(file).st_ino == full:
+            if len(data) > 60:
+                return real(file, data[:10])
+            raise OSError(28, "No space left on device")
+        return real(file, data)
+
+    monkeypatch.setattr(spool.os, "write", write)
+    for number in range(3):
+        writer.write("mark", 2 + number, {"name": "x" * 80})
+    found = read_spool(first)
+    assert [record["ns"] for record in found.records if record["t"] == "mark"] == [1, 2, 3, 4]
+    assert not any(record["t"] == "note" for record in found.records)
+
+
+def test_losses_are_counted_where_nothing_more_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lost").write_bytes(bytes(8 * spool.LOST_SLOTS))
+    writer = Writer(str(tmp_path), Clock())
+    writer.start()
+
+    def write(file: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(spool.os, "write", write)
+    for number in range(5):
+        writer.write("mark", number, {})
+    assert read_spool(tmp_path).lost_records == 5
