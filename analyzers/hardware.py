@@ -1,15 +1,16 @@
 """The analytic tier: step time, watts and cache size of a model on a GPU, from data sheets and an engine profile.
 
 Step time is a sum of terms (a sum fits better than a maximum of memory and compute):
-    host        step + layers x layer + running sequences x sequence
+    host        step + layers x layer + decoding sequences x sequence
     weights     streamed bytes / (tp x bandwidth x weight efficiency)
-    cache       context bytes / (min(tp, kv heads) x bandwidth x kv efficiency)
+    cache       bytes of the decoding contexts / (min(tp, kv heads) x bandwidth x kv efficiency)
     compute     FLOPs / (tp x peak x compute efficiency), attention 4 x layers x heads x head_dim for each
                 token and token of its context
     network     two all-reduces a layer, if tp > 1
 so it is affine in prompt tokens, chunk x context, decoding sequences and their contexts.
 Watts are warm idle + (TDP - warm idle) x a saturating function of bandwidth and compute use.
-Not modelled in this tier: per-request overhead of the API server, kernel selection, thermal throttling.
+Not modelled in this tier: the cache that prompt chunks read, per-request overhead of the API server, kernel
+selection, thermal throttling.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from tracekit.schema import Kind
 from tracekit.trace import Trace
 
 DISAGREEMENT = 0.05
+LONGEST_GAP_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def gpu_energies(trace: Trace) -> list[GpuEnergy]:
 
 def _energy(frame: pl.DataFrame) -> GpuEnergy:
     counter = frame["energy_counter_j"].drop_nulls()
-    counter_j = float(counter[-1] - counter[0]) if len(counter) > 1 else None
+    counter_j = _counted_j(counter)
     integral_j = _integral_j(frame.select("start_ns", "power_w").drop_nulls())
     apart = (
         counter_j is not None
@@ -72,8 +73,15 @@ def _energy(frame: pl.DataFrame) -> GpuEnergy:
     )
 
 
+def _counted_j(counter: pl.Series) -> float | None:
+    """The counter's advance; None if it ever went backward: it was reset, and what it had counted is unknown."""
+    advances = counter.diff().drop_nulls()
+    return float(advances.sum()) if len(advances) and advances.to_numpy().min() >= 0 else None
+
+
 def _integral_j(frame: pl.DataFrame) -> float | None:
-    if len(frame) < 2:
+    """Watts over time by trapezoids; None if the samples have a gap, over which nothing is known."""
+    time_s = (frame["start_ns"] - frame["start_ns"][0]).to_numpy() / 1e9 if len(frame) > 1 else np.zeros(0)
+    if not len(time_s) or np.diff(time_s).max() > LONGEST_GAP_S:
         return None
-    time_s = (frame["start_ns"] - frame["start_ns"][0]).to_numpy() / 1e9
     return float(np.trapezoid(frame["power_w"].to_numpy(), time_s))

@@ -7,6 +7,7 @@ engine has in its cache as well. Bytes become tokens by each call's own input_to
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from tracekit.schema import Kind
 from tracekit.trace import Trace
 
 _COLUMNS = (
-    "start_ns", "row_id", "input_tokens", "cached_tokens", "prompt_bytes", "block_bytes", "block_hashes",
+    "start_ns", "row_id", "model", "server_host", "server_port", "input_tokens", "cached_tokens",
+    "prompt_bytes", "block_bytes", "block_hashes",
     "part_hashes", "part_end_bytes", "part_roles",
 )  # fmt: skip
 
@@ -57,10 +59,10 @@ def prefix_reuse(trace: Trace) -> PrefixReuse:
 
 
 def _shareable(rows: list[dict[str, Any]]) -> float | None:
-    seen: set[int] = set()
-    whole_prompts: set[int] = set()
+    caches: dict[object, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
     shared_tokens = 0.0
     for row in rows:
+        seen, whole_prompts = caches[row["model"], row["server_host"], row["server_port"]]
         parts = [_Boundary(*pair) for pair in zip(row["part_hashes"], row["part_end_bytes"], strict=True)]
         boundaries = [*parts, *_block_ends(row)]
         shared_bytes = max((place.end_bytes for place in boundaries if place.digest in seen), default=0)

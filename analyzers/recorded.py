@@ -43,6 +43,7 @@ class Recorded:
     prefix: PrefixReuse
     power: list[GpuEnergy]
     models: list[str]
+    prompts_on_server: int
     sessions: pl.DataFrame
 
 
@@ -50,12 +51,18 @@ def analyze_recording(trace: Trace) -> Recorded:
     """Everything the trace says without a model of any hardware."""
     calls = _frame(trace, Kind.LLM_CALL, _CALL_COLUMNS)
     tools = _frame(trace, Kind.TOOL_SPAN, ["row_id", "session_id", "start_ns", "end_ns", "frame"])
-    sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns"]).sort(
+    sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns", "status"]).sort(
         "start_ns", "row_id"
     )
-    sessions = sessions.with_columns(pl.col("end_ns").fill_null(pl.col("start_ns")))
+    sessions = sessions.with_columns(
+        pl.col("end_ns").fill_null(pl.col("start_ns")),
+        ended=pl.col("end_ns").is_not_null() & (pl.col("status") != "interrupted"),
+    )
     done = calls.filter(pl.col("end_ns").is_not_null())
-    answered = calls.filter(ANSWERED).with_columns(**LATENCIES)
+    answered = calls.filter(ANSWERED).with_columns(
+        continues=pl.col("previous_response_id").is_not_null() | pl.col("conversation_id").is_not_null(),
+        **LATENCIES,
+    )
     where = _shares(done, tools, sessions)
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
@@ -68,7 +75,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         ttft_s=_distribution(answered["ttft_s"]),
         tpot_s=_distribution(answered["tpot_s"]),
         e2e_s=_distribution(answered["e2e_s"]),
-        session_s=_distribution((sessions["end_ns"] - sessions["start_ns"]) / 1e9),
+        session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
         shares=where,
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power]),
@@ -79,14 +86,19 @@ def analyze_recording(trace: Trace) -> Recorded:
         prefix=prefix_reuse(trace),
         power=power,
         models=sorted(calls["model"].drop_nulls().unique().to_list()),
+        prompts_on_server=int(answered["continues"].sum()),
         sessions=session_table(sessions, calls, tools, where),
     )
 
 
 _CALL_COLUMNS = [
     "row_id", "session_id", "status", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
-    "output_tokens", "cached_tokens", "prompt_bytes", *(f"{name}_bytes" for name in CLASSES),
+    "output_tokens", "cached_tokens", "prompt_bytes", "previous_response_id", "conversation_id",
+    *(f"{name}_bytes" for name in CLASSES),
 ]  # fmt: skip
+
+
+SESSION_S = ((pl.col("end_ns") - pl.col("start_ns")) / 1e9).alias("session_s")
 
 
 def _frame(trace: Trace, kind: Kind, columns: list[str]) -> pl.DataFrame:

@@ -31,6 +31,7 @@ class Compiled:
     origin_ns: int
     unanswered_calls: int
     calls_without_tokens: int
+    embedding_calls: int
     dropped_attempts: int
     early_starts: int
 
@@ -75,8 +76,9 @@ def compile_workload(trace: Trace) -> Compiled:
     TraceUnreadable : a parent is missing, or starts after its child.
     """
     calls, tools = trace.rows(Kind.LLM_CALL, _CALL_COLUMNS), trace.rows(Kind.TOOL_SPAN, _TOOL_COLUMNS)
-    answered = _answered(calls)
-    counted = ints(calls, "input_tokens").known & ints(calls, "output_tokens").known
+    answered = _is(calls, "status", _ANSWERED)
+    embeds = _is(calls, "api", ("embeddings",))
+    counted = ints(calls, "input_tokens").known & ints(calls, "output_tokens").known & ~embeds
     if not np.any(answered & counted):
         raise TraceEmpty.of(trace.path, "LLM call with token counts", "A replay needs at least one.")
     sessions = _sessions(trace)
@@ -90,7 +92,8 @@ def compile_workload(trace: Trace) -> Compiled:
         session_row_id=sessions.row_id,
         origin_ns=int(sessions.start_ns[0]),
         unanswered_calls=int(np.count_nonzero(~answered)),
-        calls_without_tokens=int(np.count_nonzero(answered & ~counted)),
+        calls_without_tokens=int(np.count_nonzero(answered & ~counted & ~embeds)),
+        embedding_calls=int(np.count_nonzero(answered & embeds)),
         dropped_attempts=int(np.sum(ints(calls, "attempt_count").filled(1) - 1)),
         early_starts=early_starts,
     )
@@ -103,13 +106,13 @@ def as_recorded(workload: Workload) -> Workload:
 
 
 _STEP_COLUMNS = ("row_id", "session_id", "start_ns", "end_ns", "parents")
-_CALL_COLUMNS = (*_STEP_COLUMNS, "status", "input_tokens", "output_tokens", "attempt_count")
+_CALL_COLUMNS = (*_STEP_COLUMNS, "status", "api", "input_tokens", "output_tokens", "attempt_count")
 _TOOL_COLUMNS = (*_STEP_COLUMNS, "frame")
 
 
-def _answered(calls: pa.Table) -> Flags:
-    indices, words = codes(calls, "status")
-    return np.array([word in _ANSWERED for word in words] + [False])[indices]
+def _is(calls: pa.Table, name: str, wanted: tuple[str, ...]) -> Flags:
+    indices, words = codes(calls, name)
+    return np.array([word in wanted for word in words] + [False])[indices]
 
 
 def _sessions(trace: Trace) -> _Sessions:
@@ -147,13 +150,15 @@ def _steps(
         output_tokens=outputs,
     )
     kept = _Steps(*(column[keep] for column in columns))
+    known = np.isin(kept.session, sessions.row_id)
+    kept = _Steps(*(column[known] for column in kept))
     return kept._replace(session=_positions(sessions.row_id, kept.session))
 
 
 def _in_order(calls: _Steps, tools: _Steps) -> _Steps:
-    """Both together, by session, start, row."""
+    """Both together, by session, start, end, row."""
     both = _Steps(*(np.concatenate([*pair]) for pair in zip(calls, tools, strict=True)))
-    order = np.lexsort((both.row_id, both.start_ns, both.session))
+    order = np.lexsort((both.row_id, both.end_ns, both.start_ns, both.session))
     return _Steps(*(column[order] for column in both))
 
 
@@ -188,6 +193,9 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     if np.any(parent >= child):
         bad = int(steps.row_id[child[np.argmax(parent >= child)]])
         raise TraceUnreadable.damaged(trace.path, f"step {bad} starts before one of its parents")
+    if np.any(steps.session[parent] != steps.session[child]):
+        bad = int(steps.row_id[child[np.argmax(steps.session[parent] != steps.session[child])]])
+        raise TraceUnreadable.damaged(trace.path, f"step {bad} starts after a step of another session")
     parent_count = np.bincount(child, minlength=count).astype(np.int64)
     lag_ns = _lags_ns(steps, parent, child, sessions)
     last_end_ns = sessions.start_ns.copy()

@@ -21,7 +21,7 @@ from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
 from tracekit.errors import LaunchFailed, OutputRefused
-from tracekit.spool import LOCK_FILE
+from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
@@ -157,7 +157,7 @@ def _spare(directory: Path) -> str:
     try:
         if os.stat(temporary).st_dev == os.stat(directory).st_dev:
             return ""
-        return tempfile.mkdtemp(prefix="tracekit-spare-")
+        return tempfile.mkdtemp(prefix=SPARE_PREFIX)
     except OSError:
         return ""
 

@@ -21,7 +21,7 @@ class Host:
     """One machine's clock: wall time = its monotonic clock + `clock_offset_ns`, known to `clock_error_ns`."""
 
     name: str
-    clock_offset_ns: int
+    clock_offset_ns: int | None
     clock_error_ns: int | None = None
 
 
@@ -38,8 +38,8 @@ class NotSeen:
     hook_errors: dict[str, int] = field(default_factory=dict)
     unreadable_lines: int = 0
     lost_records: int = 0
+    unfit_values: int = 0
     power: str | None = None
-    power_gaps: int = 0
 
 
 @dataclass
@@ -75,15 +75,14 @@ class Provenance:
         """
         raw: dict[str, Any] = json.loads(text)
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
-        known["hosts"] = [Host(**host) for host in raw.get("hosts", [])]
-        known["not_seen"] = NotSeen(
-            **{
-                name: value
-                for name, value in raw.get("not_seen", {}).items()
-                if name in NotSeen.__dataclass_fields__
-            }
-        )
+        known["hosts"] = [Host(**_fields(Host, host)) for host in raw.get("hosts", [])]
+        known["not_seen"] = NotSeen(**_fields(NotSeen, raw.get("not_seen", {})))
         return cls(**known)
+
+
+def _fields(record: type[Any], raw: dict[str, Any]) -> dict[str, Any]:
+    """What `raw` holds of the record's own fields."""
+    return {name: value for name, value in raw.items() if name in record.__dataclass_fields__}
 
 
 def environment() -> dict[str, str]:

@@ -38,9 +38,12 @@ engine_prefill_ms, engine_decode_ms, engine_cached_tokens.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,6 +54,7 @@ from tracekit.errors import SpoolNotFound
 RUN_FILE = "run.json"
 LOST_FILE = "lost"
 LOCK_FILE = "lock"
+SPARE_PREFIX = "tracekit-spare-"
 REQUIRED = {
     "attempt_start": ("id",),
     "attempt_end": ("id",),
@@ -122,8 +126,19 @@ def is_live(directory: Path) -> bool:
 def remove_spool(directory: Path) -> None:
     """Removes the spool and its spare; what cannot be removed stays."""
     spare = _run(directory / RUN_FILE).get("spare")
-    for place in (directory, *([Path(spare)] if isinstance(spare, str) and spare else ())):
-        shutil.rmtree(place, ignore_errors=True)
+    if isinstance(spare, str) and spare:
+        _remove_spare(Path(spare))
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _remove_spare(spare: Path) -> None:
+    """Only what a recorder of ours made on this machine: run.json may come from elsewhere."""
+    with contextlib.suppress(OSError):
+        ours = spare.stat().st_uid == os.getuid() and not spare.is_symlink()
+        if ours and spare.name.startswith(SPARE_PREFIX) and spare.parent == Path(tempfile.gettempdir()):
+            for file in spare.glob("*.jsonl"):
+                file.unlink()
+            spare.rmdir()
 
 
 def _run(file: Path) -> Record:

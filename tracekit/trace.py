@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,17 @@ def arrow_schema() -> pa.Schema:
     )
 
 
-def table_of(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """`rows` as a table of the full schema; a key that is absent or not of the kind is an error or null.
+def table_of(
+    kind: Kind, rows: Sequence[Mapping[str, Any]], on_unfit: Callable[[str], None] | None = None
+) -> pa.Table:
+    """`rows` as a table of the full schema; an absent key is null.
+
+    A value that its column cannot hold is null too, if `on_unfit` is there to be told the column's name.
 
     Raises
     ------
     ValueError : a row has a key that rows of `kind` may not fill.
+    pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
     """
     allowed = {column.name: column for column in columns_of(kind)}
     for row in rows:
@@ -67,16 +72,36 @@ def table_of(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         if field.name == "kind":
             arrays.append(pa.array([kind.value] * len(rows), pa.string()).cast(field.type))
         elif field.name in allowed:
-            arrays.append(_array([row.get(field.name) for row in rows], field.type))
+            arrays.append(_array([row.get(field.name) for row in rows], field, on_unfit))
         else:
             arrays.append(pa.nulls(len(rows), field.type))
     return pa.table(arrays, schema=arrow_schema())
 
 
-def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_dictionary(kind):
-        return pa.array(values, pa.string()).dictionary_encode().cast(kind)
-    return pa.array(values, kind)
+_UNFIT = (pa.ArrowException, TypeError, OverflowError, ValueError)
+
+
+def _array(values: list[Any], field: pa.Field, on_unfit: Callable[[str], None] | None) -> pa.Array:
+    plain = pa.string() if pa.types.is_dictionary(field.type) else field.type
+    try:
+        array = pa.array(values, plain)
+    except _UNFIT:
+        if on_unfit is None:
+            raise
+        array = pa.array([_fitting(value, plain, field.name, on_unfit) for value in values], plain)
+    return array if plain is field.type else array.dictionary_encode().cast(field.type)
+
+
+def _fitting(value: Any, kind: pa.DataType, name: str, on_unfit: Callable[[str], None]) -> Any:
+    """The value if its column can hold it, text with what is no text replaced, else None."""
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace").decode()
+    try:
+        pa.array([value], kind)
+    except _UNFIT:
+        on_unfit(name)
+        return None
+    return value
 
 
 def write_trace(
@@ -98,6 +123,8 @@ def write_trace(
                 table = tables.get(kind)
                 if table is not None and table.num_rows:
                     writer.write_table(table.replace_schema_metadata(schema.metadata), ROWS_PER_GROUP)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ def seconds(value_s: float | None) -> str:
         return "-"
     if value_s == 0:
         return "0 s"
-    size = abs(value_s)
+    size = float(f"{abs(value_s):.3g}")
     if size < 1e-3:
         return f"{value_s * 1e6:.3g} us"
     if size < 1:
@@ -20,7 +20,8 @@ def seconds(value_s: float | None) -> str:
     if size < 120:
         return f"{value_s:.3g} s"
     if size < 7200:
-        return f"{int(value_s // 60)} min {value_s % 60:02.0f} s"
+        minutes, rest_s = divmod(round(value_s), 60)
+        return f"{minutes} min {rest_s:02d} s"
     return f"{value_s / 3600:,.1f} h"
 
 
@@ -29,7 +30,7 @@ def energy(value_j: float | None) -> str:
     if value_j is None:
         return "-"
     value_wh = value_j / J_PER_WH
-    if abs(value_wh) < 1000:
+    if float(f"{abs(value_wh):.3g}") < 1000:
         return f"{value_wh:.3g} Wh"
     return f"{value_wh / 1000:,.3g} kWh"
 
@@ -56,3 +57,8 @@ def count(value: float | None) -> str:
 def ratio(value: float | None) -> str:
     """A dimensionless ratio with three digits."""
     return "-" if value is None else f"{value:.3g}"
+
+
+def ratio_of(part: float, whole: float) -> float | None:
+    """The share of 1, None where there is no whole."""
+    return part / whole if whole else None

@@ -1,5 +1,7 @@
 """Attempts become calls, calls sessions and edges, gaps tool spans; each with its evidence."""
 
+import pytest
+
 from tests.unit.spool_story import Story
 
 ASK = [("system", "You are an agent."), ("user", "Who?")]
@@ -296,3 +298,195 @@ def test_a_command_that_no_recorder_ran_in_is_named():
     story = Story()
     story.add("process", 0, ppid=0)
     assert story.merged().provenance.not_seen.processes_not_followed == {}
+
+
+def turn(*earlier):
+    """A conversation that asked for tool call_0 in each turn so far."""
+    messages = list(ASK)
+    for number in earlier:
+        messages += [("assistant", f"look {number}", ("call_0",)), ("tool", f"found {number}", "call_0")]
+    return messages
+
+
+def test_ids_that_repeat_within_a_conversation_make_one_window_a_turn():
+    story = Story()
+    for number in range(4):
+        story.call(
+            100 * number,
+            100 * number + 10,
+            turn(*range(number)),
+            answer=f"look {number}",
+            tools=[("call_0", "search")],
+        )
+    spans = by_start(story.rows("tool_span"))
+    assert [(row["start_ns"] // 10**6, row["end_ns"] // 10**6) for row in spans] == [
+        (10, 100),
+        (110, 200),
+        (210, 300),
+    ]
+    calls = by_start(story.rows("llm_call"))
+    assert [row["parents"] for row in calls[1:]] == [[row["row_id"]] for row in spans]
+
+
+def test_two_requests_with_one_result_share_its_window():
+    story = Story()
+    results = [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")]
+    story.call(0, 10, ASK, tools=[("a", "search")])
+    story.call(20, 30, results, answer="left", thread=2)
+    story.call(22, 40, results, answer="right", thread=3)
+    (span,) = story.rows("tool_span")
+    assert (span["start_ns"], span["end_ns"]) == (10_000_000, 20_000_000)
+    assert [row["parents"] for row in by_start(story.rows("llm_call"))[1:]] == [[span["row_id"]]] * 2
+
+
+def test_the_agents_own_retry_is_an_attempt_of_the_same_call():
+    story = Story()
+    story.call(0, 5, ASK, status=500, retry=0, body="same")
+    story.call(105, 140, ASK, answer="x", retry=0, body="same")
+    (call,) = story.rows("llm_call")
+    assert (call["attempt_count"], call["status"]) == (2, "ok")
+    assert len(story.rows("session")) == 1
+
+
+def test_marked_tools_of_concurrent_sessions_stay_apart():
+    story = Story()
+    for thread, shift in ((1, 0), (2, 1)):
+        story.call(
+            shift, 10 + shift, [*ASK, ("user", str(thread))], tools=[(f"id{thread}", "search")], thread=thread
+        )
+        more = [
+            *ASK,
+            ("user", str(thread)),
+            ("assistant", "", (f"id{thread}",)),
+            ("tool", "x", f"id{thread}"),
+        ]
+        story.call(60 + shift, 70 + shift, more, thread=thread)
+    story.tool(15, 45, "search", thread=1)
+    story.tool(13, 40, "search", thread=2)
+    calls = {row["row_id"]: row for row in story.rows("llm_call")}
+    for span in story.rows("tool_span"):
+        assert calls[span["call_id"]]["thread_id"] == span["thread_id"]
+        assert calls[span["call_id"]]["session_id"] == span["session_id"]
+
+
+def test_a_few_shot_text_that_equals_an_answer_joins_nothing():
+    story = Story()
+    for thread in (1, 2, 3):
+        prompt = [
+            ("system", "Classify."),
+            ("user", "good"),
+            ("assistant", "positive"),
+            ("user", f"text {thread}"),
+        ]
+        story.call(100 * thread, 100 * thread + 10, prompt, answer="positive", thread=thread)
+    assert len(story.rows("session")) == 3
+    assert all(row["few_shot_bytes"] == len("good" + "positive") for row in story.rows("llm_call"))
+
+
+def test_embeddings_open_no_session_and_lack_no_tokens():
+    story = Story()
+    for number in range(3):
+        story.call(
+            100 * number,
+            100 * number + 5,
+            request={"api": "embeddings", "parts": []},
+            response={"usage": {"input": 4}},
+        )
+        story.call(
+            100 * number + 10,
+            100 * number + 40,
+            [*ASK, *([("assistant", "a"), ("user", "b")] * number)],
+            answer="a",
+        )
+    assert len(story.rows("session")) == 1
+    assert story.merged().provenance.not_seen.calls_without_tokens == 0
+
+
+def test_reasoning_is_history_and_makes_no_examples():
+    story = Story()
+    story.call(0, 5, [("user", "Who?"), ("reasoning", "hm"), ("assistant", "", ("x",)), ("tool", "y", "x")])
+    (row,) = story.rows("llm_call")
+    assert (row["user_bytes"], row["few_shot_bytes"], row["tool_history_bytes"]) == (4, 0, 1)
+
+
+def test_a_prompt_that_the_server_holds_has_no_classes():
+    story = Story()
+    story.call(0, 5, ASK, response={"response_id": "r1"})
+    story.call(10, 15, [("tool", "y", "x")], request={"previous_response_id": "r1"})
+    row = by_start(story.rows("llm_call"))[1]
+    assert (row["prompt_bytes"], row["user_bytes"], row["part_hashes"]) == (None, None, None)
+
+
+def test_a_branch_does_not_wait_for_anothers_tool():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(0, 100, ASK, answer="A1", session="s", thread=1)
+    story.tool(102, 105, "search", thread=2, session="s")
+    story.call(110, 120, [*ASK, ("assistant", "A1"), ("user", "on")], session="s", thread=1)
+    first, second = by_start(story.rows("llm_call"))
+    assert second["parents"] == [first["row_id"]]
+
+
+def test_edges_stay_within_their_session():
+    story = Story()
+    for number in range(2):
+        story.add("session_start", 100 * number, id=f"s{number}", name=f"turn {number}")
+        history = [*ASK, *([("assistant", "She."), ("user", "And?")] if number else [])]
+        story.call(100 * number + 1, 100 * number + 50, history, answer="She.", session=f"s{number}")
+        story.add("session_end", 100 * number + 60, id=f"s{number}", status="ok")
+    assert [row["parents"] for row in story.rows("llm_call")] == [[], []]
+
+
+def test_a_call_after_a_marked_session_is_no_part_of_it():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(1, 10, ASK, session="s", scope="x")
+    story.add("session_end", 20, id="s", status="ok")
+    story.call(500, 510, [("system", "Other."), ("user", "u")], scope="x")
+    assert {(row["start_ns"], row["end_ns"]) for row in story.rows("session")} == {
+        (0, 20_000_000),
+        (500_000_000, 510_000_000),
+    }
+
+
+def test_steps_of_no_length_order_by_row_and_never_in_a_circle():
+    story = Story()
+    story.add("session_start", 0, id="s", name="task")
+    story.call(0, 10, ASK, session="s", tools=[("a", "search")])
+    story.call(10, 20, [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")], session="s")
+    for name in ("one", "two"):
+        story.tool(25, 25, name, session="s")
+    rows = {row["row_id"]: row for kind in ("llm_call", "tool_span") for row in story.rows(kind)}
+    for row_id, row in rows.items():
+        seen, ahead = set(), list(row["parents"])
+        while ahead:
+            parent = ahead.pop()
+            assert parent != row_id
+            if parent not in seen:
+                seen.add(parent)
+                ahead += rows[parent]["parents"]
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"request": {"choice_count": 2**40}}, "choice_count"),
+        ({"response": {"usage": {"input": 10**20, "output": 3}}}, "input_tokens"),
+        ({"request": {"model": 7}}, "model"),
+        ({"response": {"response_id": {"a": 1}}}, "response_id"),
+    ],
+)
+def test_a_value_that_no_column_holds_is_null_and_counted(change, column):
+    story = Story()
+    story.call(0, 10, ASK, **change)
+    story.call(20, 30, ASK, answer="y")
+    odd, fine = by_start(story.rows("llm_call"))
+    assert odd[column] is None
+    assert fine["output_tokens"] == 3
+    assert story.merged().provenance.not_seen.unfit_values == 1
+
+
+def test_text_that_is_no_text_is_mended():
+    story = Story()
+    story.add("mark", 1, name="file", value="caf\udce9.txt")
+    assert story.rows("mark")[0]["text"] == "caf?.txt"

@@ -95,3 +95,27 @@ def test_session_percentiles_are_numpys(tmp_path):
     for percent in (50, 95):
         expected = np.percentile(lengths_ms, percent, method="inverted_cdf") / 1000
         assert row[f"e2e_s_p{percent}"] == pytest.approx(expected)
+
+
+def test_a_counter_that_was_reset_and_samples_with_a_gap_say_nothing(tmp_path):
+    story = Story()
+    story.call(0, 9000, ASK)
+    for at_ms, counter_j in ((0, 5000.0), (1000, 5100.0), (2000, 10.0), (8000, 700.0)):
+        story.add("power", at_ms, gpu_index=0, power_w=100.0, energy_counter_j=counter_j)
+    (gpu,) = analyzed(story, tmp_path / "t.parquet").power
+    assert (gpu.counter_j, gpu.integral_j, gpu.disagrees) == (None, None, False)
+
+
+def test_an_interrupted_session_has_no_length(tmp_path):
+    story = Story()
+    story.call(0, 20, ASK, answer="x", thread=1)
+    story.call(0, None, ASK, thread=2)
+    recorded = analyzed(story, tmp_path / "t.parquet")
+    assert recorded.session_s.n == 1
+
+
+def test_models_do_not_share_a_cache(tmp_path):
+    story = Story()
+    story.call(0, 20, ASK, request={"model": "a"}, thread=1)
+    story.call(30, 50, ASK, request={"model": "b"}, thread=2)
+    assert analyzed(story, tmp_path / "t.parquet").prefix.shareable == 0

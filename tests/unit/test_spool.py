@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import tempfile
 
 import pytest
 
@@ -56,12 +57,20 @@ def test_losses_are_counted(tmp_path):
     assert assemble(read_spool(spool), software_version="0").provenance.not_seen.lost_records == 9
 
 
-def test_the_spare_directory_is_read_and_removed(tmp_path):
-    spool, spare = write(tmp_path / "s", MARK), write(tmp_path / "spare", MARK, MARK)
+def test_the_spare_directory_is_read_and_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    spool, spare = write(tmp_path / "s", MARK), write(tmp_path / "tracekit-spare-x", MARK, MARK)
     (spool / "run.json").write_text(json.dumps({"spare": str(spare)}))
     assert len(read_spool(spool).records) == 3
     remove_spool(spool)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_of_the_users_is_never_removed_as_a_spare(tmp_path):
+    spool, victim = write(tmp_path / "s", MARK), write(tmp_path / "tracekit-spare-victim", MARK)
+    (spool / "run.json").write_text(json.dumps({"spare": str(victim)}))
+    remove_spool(spool)
+    assert [path.name for path in victim.iterdir()] == ["1-1.jsonl"]
 
 
 def test_a_live_spool_is_known_by_its_lock(tmp_path):

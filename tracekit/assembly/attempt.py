@@ -46,11 +46,13 @@ class Attempt:
 
     @property
     def request(self) -> Record:
-        return self.record.get("request") or {}
+        request = self.record.get("request")
+        return request if isinstance(request, dict) else {}
 
     @property
     def response(self) -> Record:
-        return self.outcome.get("response") or {}
+        response = self.outcome.get("response")
+        return response if isinstance(response, dict) else {}
 
     @property
     def http_status(self) -> int | None:
@@ -72,7 +74,7 @@ class Attempt:
 
     @property
     def parts(self) -> list[Part]:
-        return [Part.of(raw) for raw in self.request.get("parts") or []]
+        return [Part.of(raw) for raw in self.request.get("parts") or [] if isinstance(raw, dict)]
 
 
 def pair_attempts(records: Iterable[Record]) -> list[Attempt]:
@@ -89,10 +91,15 @@ def pair_attempts(records: Iterable[Record]) -> list[Attempt]:
 
 
 def _status(record: Record) -> Status:
-    status = Status(record.get("status", "error"))
+    status = known_status(record.get("status"))
     if status is Status.OK and (record.get("http_status") or 200) >= 400:
         return Status.ERROR
     return status
+
+
+def known_status(word: object) -> Status:
+    """The status that a record names; one that this version does not know is an error."""
+    return Status(str(word)) if word in tuple(Status) else Status.ERROR
 
 
 def _hash(text: str | None) -> int | None:

@@ -58,29 +58,37 @@ class Call:
     def produced_tools(self) -> list[tuple[str, str | None]]:
         """(id, name) of the tool calls in the answer."""
         calls = self.last.response.get("tool_calls") or []
-        return [(tool["id"], tool.get("name")) for tool in calls if tool.get("id")]
+        return [
+            (tool["id"], tool.get("name"))
+            for tool in calls
+            if isinstance(tool, dict) and isinstance(tool.get("id"), str) and tool["id"]
+        ]
 
     @property
     def output_hash(self) -> str | None:
-        return self.last.response.get("output_hash")
+        return _text(self.last.response.get("output_hash"))
 
     @property
     def response_id(self) -> str | None:
-        return self.last.response.get("response_id")
+        return _text(self.last.response.get("response_id"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def group_calls(attempts: Iterable[Attempt]) -> list[Call]:
     """Attempts in order of start, each call's retries under it.
 
-    A retry says so in its header (`retry_count` > 0); without that header it repeats a failed attempt's
-    body in the same thread and task.
+    A retry repeats the body of an attempt that failed just before, in the same thread and task: the client's
+    own, the agent's around it, or the hop behind a redirect.
     """
     calls: list[Call] = []
     latest: dict[tuple[object, ...], Call] = {}
     for attempt in attempts:
         key = (*attempt.context, attempt.request.get("body_hash"))
         call = latest.get(key)
-        if call is not None and _is_retry(attempt, call.last):
+        if call is not None and _is_retry(call.last):
             call.attempts.append(attempt)
         else:
             call = Call([attempt])
@@ -89,8 +97,5 @@ def group_calls(attempts: Iterable[Attempt]) -> list[Call]:
     return calls
 
 
-def _is_retry(attempt: Attempt, previous: Attempt) -> bool:
-    if previous.end_ns is None or not previous.failed:
-        return False
-    retry_count = attempt.record.get("retry_count")
-    return retry_count is None or retry_count > 0
+def _is_retry(previous: Attempt) -> bool:
+    return previous.end_ns is not None and previous.failed

@@ -8,7 +8,7 @@ overlap are siblings. A tool that contains LLM calls (a sub-agent) is a frame ar
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
@@ -24,45 +24,62 @@ Step = Call | ToolSpan
 def connect(session: Session, links: Mapping[Call, Link]) -> None:
     """Fills `parents` (row ids) and `edge_source` of every step of the session; the first step has none."""
     steps = [step for step in session.steps if not (isinstance(step, ToolSpan) and step.contains_calls)]
-    answers: dict[tuple[Call, str], ToolSpan] = {}
-    for span in session.tools:
-        if span.call is not None and span.tool_call_id is not None:
-            answers[span.call, span.tool_call_id] = span
-    ended = _Ended(steps)
+    graph = _Graph(session, steps, links)
     for step in steps:
-        parents, source = _evidence(step, links, answers, session) or (ended.before(step), EdgeSource.TIMING)
+        parents, source = graph.evidence(step) or (graph.ended.before(step), EdgeSource.TIMING)
         step.parents = [parent.row_id for parent in parents]
         step.edge_source = source.value if parents else None
 
 
-def _evidence(
-    step: Step, links: Mapping[Call, Link], answers: Mapping[tuple[Call, str], ToolSpan], session: Session
-) -> tuple[list[Step], EdgeSource] | None:
-    if isinstance(step, ToolSpan):
-        return ([step.call], EdgeSource.TOOL_ID) if step.call is not None else None
-    link = links.get(step)
-    if link is None:
-        return None
-    if link.source is EdgeSource.TOOL_ID:
-        spans = [answers[link.parent, key] for key in link.tool_call_ids if (link.parent, key) in answers]
+class _Graph:
+    """One session's steps, and what their requests say of one another."""
+
+    def __init__(self, session: Session, steps: Sequence[Step], links: Mapping[Call, Link]) -> None:
+        self.ended = _Ended(steps)
+        self._steps = set(steps)
+        self._links = links
+        self._answers = {
+            (span.call, span.tool_call_id): span
+            for span in session.tools
+            if span.call is not None and span.tool_call_id
+        }
+        self._marks = sorted(
+            (span for span in session.tools if span.key is not None and not span.contains_calls),
+            key=_start_ns,
+        )
+        self._mark_starts_ns = [span.start_ns for span in self._marks]
+
+    def evidence(self, step: Step) -> tuple[list[Step], EdgeSource] | None:
+        """The step's parents by its request; None where that shows none in this session."""
+        if isinstance(step, ToolSpan):
+            return ([step.call], EdgeSource.TOOL_ID) if step.call in self._steps and step.call else None
+        link = self._links.get(step)
+        if link is None or link.parent not in self._steps:
+            return None  # an earlier session's conversation, carried on
+        if link.source is not EdgeSource.TOOL_ID:
+            return (list(self._tools_between(link.parent, step)) or [link.parent], link.source)
+        spans = [
+            self._answers[link.parent, key]
+            for key in link.tool_call_ids
+            if (link.parent, key) in self._answers
+        ]
         if any(span.contains_calls for span in spans):
             return None  # the steps inside the frame end last, and timing finds them
-        return (list(spans) or [link.parent], EdgeSource.TOOL_ID)
-    between = _tools_between(link.parent, step, session)
-    return (list(between) or [link.parent], link.source)
+        inside = [span for span in spans if span in self._steps]
+        return (list(inside) or [link.parent], EdgeSource.TOOL_ID)
 
+    def _tools_between(self, parent: Call, call: Call) -> list[Step]:
+        """Marked tools that ran after `parent` answered and before `call`, of theirs or of its task.
 
-def _tools_between(parent: Call, call: Call, session: Session) -> list[Step]:
-    """Tools of the session that ran after `parent` answered and before `call`.
-
-    Agents that put results into plain text leave no ids, yet the call waited for them.
-    """
-    after = [
-        span
-        for span in session.tools
-        if not span.contains_calls and parent.end_ns is not None and span.start_ns >= parent.end_ns
-    ]
-    return _Ended(after).before(call)
+        Agents that put results into plain text leave no ids, yet the call waited for them.
+        """
+        if parent.end_ns is None:
+            return []
+        first = bisect_left(self._mark_starts_ns, parent.end_ns)
+        last = bisect_right(self._mark_starts_ns, call.start_ns)
+        contexts = (parent.last.context, call.first.context)
+        ours = [span for span in self._marks[first:last] if span.call is parent or span.context in contexts]
+        return _Ended(ours).before(call)
 
 
 class _Ended:
@@ -81,10 +98,23 @@ class _Ended:
             other, latest_start_ns = self._steps[index], self._latest_start_ns[count - 1]
             if _end_ns(other) < latest_start_ns:
                 break
-            if other is not step and (_end_ns(other) > latest_start_ns or other.start_ns == latest_start_ns):
+            if _precedes(other, step) and (
+                _end_ns(other) > latest_start_ns or other.start_ns == latest_start_ns
+            ):
                 direct.append(other)
         return direct[::-1]
 
 
 def _end_ns(step: Step) -> int:
     return step.end_ns if step.end_ns is not None else step.start_ns
+
+
+def _start_ns(step: Step) -> int:
+    return step.start_ns
+
+
+def _precedes(other: Step, step: Step) -> bool:
+    """Whether `other`, which ended by the start of `step`, may come before it; ties of an instant go by row."""
+    if other.start_ns == step.start_ns and _end_ns(step) == step.start_ns:
+        return other.row_id < step.row_id
+    return other is not step

@@ -24,12 +24,11 @@ def provenance_of(
         software_version=software_version,
         command=[str(word) for word in run.get("command") or []],
         created_ns=time.time_ns(),
-        environment={
-            str(key): str(value) for key, value in (run.get("environment") or environment()).items()
-        },
-        hosts=[Host(str(run.get("host") or "unknown"), int(run.get("clock_offset_ns") or 0), 0)],
+        environment=environment() | {"agent_python": ", ".join(_pythons(spool)) or "none seen"},
+        hosts=[Host(str(run.get("host") or "unknown"), run.get("clock_offset_ns"))],
         labels={str(key): str(value) for key, value in (run.get("labels") or {}).items()},
         not_seen=not_seen(spool, list(calls), spans),
+        exit_code=exit_code if isinstance(exit_code := run.get("exit_code"), int) else None,
     )
 
 
@@ -53,7 +52,13 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
 
 def _lacks_tokens(call: Call) -> bool:
     usage = call.last.response.get("usage") or {}
-    return call.status in (Status.OK, Status.CANCELLED) and usage.get("output") is None
+    needed = "input" if call.first.request.get("api") == "embeddings" else "output"
+    return call.status in (Status.OK, Status.CANCELLED) and usage.get(needed) is None
+
+
+def _pythons(spool: Spool) -> list[str]:
+    """The versions of Python that were recorded."""
+    return sorted({str(record.get("python")) for record in spool.records if record["t"] == "process"})
 
 
 def _nobody(spool: Spool) -> dict[str, int]:
@@ -68,7 +73,8 @@ def _lost(spool: Spool, notes: Iterable[Record]) -> int:
     """The writers' own count; the notes tell the same losses, where a record got through afterwards."""
     if spool.lost_records is not None:
         return spool.lost_records
-    return sum(int(note.get("detail") or 1) for note in notes if note.get("what") == "records_lost")
+    told = [str(note.get("detail")) for note in notes if note.get("what") == "records_lost"]
+    return sum(int(count) if count.isdigit() else 1 for count in told)
 
 
 def _tally(notes: Iterable[Record], what: str) -> dict[str, int]:

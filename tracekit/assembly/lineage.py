@@ -2,20 +2,25 @@
 
 Best evidence first: it carries results of tool calls that the earlier call asked for; it names the earlier
 response; it holds the earlier call's output as an assistant message; it extends the earlier call's prompt.
-Ids and texts repeat (local servers count tool calls from 0), so among the candidates the one whose whole
-prompt is a prefix of the request wins, then one of the same task, then the latest.
+Ids and texts repeat (local servers count tool calls from 0), so the call whose whole prompt is what stands
+before the message wins, then one of the same task, then any; of those that ended before the request, the last.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from tracekit.assembly.attempt import Part
 from tracekit.assembly.call import Call
 from tracekit.schema import EdgeSource
 
-_ASSISTANT = "assistant"
+GENERATED_ROLES = ("assistant", "reasoning")
+LONGEST_ANSWER_PARTS = 64
+"""Messages that one answer may have become in the next request (reasoning, text, tool calls)."""
 
 
 @dataclass(frozen=True)
@@ -27,32 +32,70 @@ class Link:
     tool_call_ids: tuple[str, ...] = ()
 
 
+class _Place(NamedTuple):
+    """A call by its end, for bisection."""
+
+    end_ns: int
+    number: int
+    call: Call
+
+
+class _Index:
+    """Finished calls under a key, alone, with their prompt and with their task; O(log n) a question."""
+
+    def __init__(self) -> None:
+        self._places: dict[Hashable, list[_Place]] = defaultdict(list)
+        self._count = 0
+
+    def add(self, key: Hashable, call: Call) -> None:
+        if call.end_ns is None:
+            return
+        self._count += 1
+        place = _Place(call.end_ns, self._count, call)
+        for full_key in ((key,), (key, "prompt", call.prompt_hash), (key, "task", call.last.context)):
+            insort(self._places[full_key], place)
+
+    def last(self, key: Hashable, before: Call, prompt_hashes: Iterable[int | None] = ()) -> Call | None:
+        """The last call under `key` that ended before `before` began: of those prompts, its task, or any."""
+        candidates = [
+            (key, "prompt", prompt_hash) for prompt_hash in prompt_hashes if prompt_hash is not None
+        ]
+        for full_key in (*candidates, (key, "task", before.first.context), (key,)):
+            places = self._places.get(full_key)
+            if places:
+                count = bisect_right(places, before.start_ns, key=lambda place: place.end_ns)
+                if count:
+                    return places[count - 1].call
+        return None
+
+    def __contains__(self, key: Hashable) -> bool:
+        return (key,) in self._places
+
+
 class Lineage:
-    """Answers `link(call)` for the calls of one recording; calls are indexed as they end."""
+    """Answers which call another continues, for the calls of one recording."""
 
     def __init__(self, calls: Iterable[Call]) -> None:
-        self._by_tool_call: dict[str, list[Call]] = defaultdict(list)
-        self._by_response: dict[str, list[Call]] = defaultdict(list)
-        self._by_output: dict[str, list[Call]] = defaultdict(list)
-        self._by_prompt: dict[int, list[Call]] = defaultdict(list)
+        self._by_tool_call = _Index()
+        self._by_response = _Index()
+        self._by_output = _Index()
+        self._by_prompt = _Index()
         for call in calls:
-            self._index(call)
+            self._add(call)
 
-    def _index(self, call: Call) -> None:
+    def _add(self, call: Call) -> None:
         for tool_call_id, _name in call.produced_tools:
-            self._by_tool_call[tool_call_id].append(call)
+            self._by_tool_call.add(tool_call_id, call)
         if call.response_id:
-            self._by_response[call.response_id].append(call)
+            self._by_response.add(call.response_id, call)
         if call.output_hash:
-            self._by_output[call.output_hash].append(call)
+            self._by_output.add(call.output_hash, call)
         if call.prompt_hash is not None:
-            self._by_prompt[call.prompt_hash].append(call)
+            self._by_prompt.add(call.prompt_hash, call)
 
-    def generated(self, content_hash: str | None, tool_call_ids: Iterable[str]) -> bool:
-        """Whether an assistant message was seen being generated in this recording."""
-        if content_hash is not None and content_hash in self._by_output:
-            return True
-        return any(tool_call_id in self._by_tool_call for tool_call_id in tool_call_ids)
+    def generated(self, call: Call, index: int) -> bool:
+        """Whether the message at `index` of the prompt was seen being generated in this recording."""
+        return self._producer(call, index) is not None
 
     def link(self, call: Call) -> Link | None:
         """The call that `call` continues, or None where its request shows none.
@@ -64,24 +107,33 @@ class Lineage:
         return max((link for link in found if link), key=lambda link: link.parent.end_ns or 0, default=None)
 
     def _by_tools(self, call: Call) -> Link | None:
-        results = [part.tool_result_id for part in call.parts if part.tool_result_id]
-        producers = {result: _best(call, self._by_tool_call.get(result, ())) for result in results}
-        known = [producer for producer in producers.values() if producer is not None]
-        if not known:
+        producers: dict[int, tuple[str, Call]] = {}
+        for index, part in enumerate(call.parts):
+            if part.tool_result_id and part.tool_result_id in self._by_tool_call:
+                asked = _asking(call.parts, index, part.tool_result_id)
+                parent = self._by_tool_call.last(
+                    part.tool_result_id, call, _prompts_before(call.parts, asked)
+                )
+                if parent is not None:
+                    producers[index] = (part.tool_result_id, parent)
+        if not producers:
             return None
-        parent = max(known, key=lambda producer: (producer.end_ns or 0, producer.start_ns))
-        fresh = tuple(result for result in results if producers[result] is parent)
-        return Link(parent, EdgeSource.TOOL_ID, fresh)
+        last = max(
+            (parent for _id, parent in producers.values()),
+            key=lambda parent: (parent.end_ns or 0, parent.start_ns),
+        )
+        fresh = [result for result, parent in producers.values() if parent is last]
+        return Link(last, EdgeSource.TOOL_ID, tuple(dict.fromkeys(fresh)))
 
     def _by_id(self, call: Call) -> Link | None:
         previous = call.first.request.get("previous_response_id")
-        parent = _best(call, self._by_response.get(previous, ())) if previous else None
+        parent = self._by_response.last(previous, call) if previous else None
         return Link(parent, EdgeSource.RESPONSE_ID) if parent else None
 
     def _by_message(self, call: Call) -> Link | None:
-        for part in reversed(call.parts):
-            if part.role == _ASSISTANT and part.content_hash:
-                parent = _best(call, self._by_output.get(part.content_hash, ()))
+        for index in range(len(call.parts) - 1, -1, -1):
+            if call.parts[index].role in GENERATED_ROLES and call.parts[index].content_hash:
+                parent = self._producer(call, index)
                 if parent:
                     return Link(parent, EdgeSource.PREFIX_CHAIN)
         return None
@@ -89,20 +141,34 @@ class Lineage:
     def _by_prefix(self, call: Call) -> Link | None:
         for index in range(len(call.parts) - 2, -1, -1):
             prefix_hash = call.parts[index].prefix_hash
-            follows_answer = call.parts[index + 1].role == _ASSISTANT
-            if prefix_hash is not None and follows_answer:
-                parent = _best(call, self._by_prompt.get(prefix_hash, ()))
+            if call.parts[index + 1].role in GENERATED_ROLES and prefix_hash in self._by_prompt:
+                parent = self._by_prompt.last(prefix_hash, call)
                 if parent:
                     return Link(parent, EdgeSource.PREFIX_CHAIN)
         return None
 
+    def _producer(self, call: Call, index: int) -> Call | None:
+        """The call whose answer the message is; a message that stood in that call's own prompt is not."""
+        part = call.parts[index]
+        found = None
+        if part.content_hash is not None and part.content_hash in self._by_output:
+            found = self._by_output.last(part.content_hash, call, _prompts_before(call.parts, index))
+        for tool_call_id in part.tool_call_ids if found is None else ():
+            found = found or self._by_tool_call.last(tool_call_id, call, _prompts_before(call.parts, index))
+        return None if found is None or part.prefix_hash in found.prompt_hashes else found
 
-def _best(call: Call, candidates: Iterable[Call]) -> Call | None:
-    """Of the calls that ended before `call` began, the one it most likely continues."""
-    ended = [other for other in candidates if other.end_ns is not None and other.end_ns <= call.start_ns]
-    return max(ended, key=lambda other: _likeness(call, other), default=None)
+
+def _asking(parts: list[Part], index: int, tool_call_id: str) -> int:
+    """Where the message stands that asked for the result at `index`; the result's own place if none does."""
+    for place in range(index - 1, -1, -1):
+        if tool_call_id in parts[place].tool_call_ids:
+            return place
+    return index
 
 
-def _likeness(call: Call, other: Call) -> tuple[bool, bool, int]:
-    extends = other.prompt_hash is not None and other.prompt_hash in call.prompt_hashes
-    return (extends, other.last.context == call.first.context, other.end_ns or 0)
+def _prompts_before(parts: list[Part], index: int) -> Iterator[int | None]:
+    """Hashes of what could have been the prompt that the message at `index` answers, longest first."""
+    for place in range(index - 1, max(-1, index - 1 - LONGEST_ANSWER_PARTS), -1):
+        yield parts[place].prefix_hash
+        if parts[place].role not in GENERATED_ROLES and not parts[place].tool_result_id:
+            return

@@ -46,7 +46,8 @@ def merge_spool(
     SpoolNotFound, OutputRefused, OSError : nothing there; the trace cannot be written.
     """
     merged = assemble(read_spool(directory), software_version=software_version)
-    merged.provenance.exit_code = exit_code
+    if exit_code is not None:
+        merged.provenance.exit_code = exit_code
     merged.provenance.recovered = recovered
     write_trace(output, merged.tables, merged.provenance, force=force)
     return merged.provenance
@@ -68,8 +69,11 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     for session in sessions:
         connect(session, links)
     rows = _rows(spool, sessions, calls, spans, lineage, links, next_row)
-    tables = {kind: table_of(kind, rows[kind]) for kind in Kind if rows.get(kind)}
-    return Merged(tables, provenance_of(spool, calls, spans, software_version))
+    unfit: list[str] = []
+    tables = {kind: table_of(kind, rows[kind], unfit.append) for kind in Kind if rows.get(kind)}
+    provenance = provenance_of(spool, calls, spans, software_version)
+    provenance.not_seen.unfit_values = len(unfit)
+    return Merged(tables, provenance)
 
 
 def _number(sessions: Sequence[Session], calls: Sequence[Call], spans: Sequence[ToolSpan]) -> int:

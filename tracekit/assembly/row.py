@@ -110,8 +110,11 @@ def _where(attempt: Attempt) -> Row:
 
 
 def _prompt_columns(call: Call, lineage: Lineage) -> Row:
+    request = call.last.request
+    if request.get("previous_response_id") or request.get("conversation_id"):
+        return {}  # the server holds the rest of the prompt
     if not call.parts:
-        return {"prompt_bytes": call.last.request.get("prompt_bytes")}
+        return {"prompt_bytes": request.get("prompt_bytes")}
     sizes = class_bytes(call, lineage)
     ends, end = [], 0
     for part in call.parts:

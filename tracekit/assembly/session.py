@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tracekit.assembly.attempt import known_status
 from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Link
 from tracekit.assembly.tool_span import ToolSpan
@@ -76,7 +77,7 @@ def marked_sessions(records: Iterable[Record]) -> dict[str, Session]:
             )
         elif record["t"] == "session_end" and (session := sessions.get(record["id"])):
             session.marked_end_ns = record["ns"]
-            session.status = Status(record.get("status", "ok"))
+            session.status = known_status(record.get("status"))
             session.score = record.get("score")
             session.error_type = record.get("error_type")
     return sessions
@@ -143,6 +144,7 @@ class _Book:
         self._by_conversation: dict[str, Session] = {}
         self._by_call: dict[Call, Session] = {}
         self._by_scope: dict[object, Session] = {}
+        self._by_place: dict[object, Session] = {}
         self._begun: set[object] = set()  # (session, task context, instructions) of conversations
         self.sessions: list[Session] = list(marked.values())
 
@@ -161,8 +163,10 @@ class _Book:
         if frame is not None and (session := self._around(frame)) is not None:
             return session
         found = self._by_scope.get(call.first.scope)
-        if found is None or (found, call.first.context, _instructions(call)) in self._begun:
-            return self._new("lineage" if found else "task", None)
+        if found is None or found.is_over(call.start_ns):
+            return self._new("task", None)
+        if not _embeds(call) and (found, call.first.context, _instructions(call)) in self._begun:
+            return self._new("lineage", None)
         return found
 
     def remember(self, call: Call, session: Session) -> None:
@@ -170,14 +174,15 @@ class _Book:
         if session.conversation_id:
             self._by_conversation[session.conversation_id] = session
         self._by_scope[call.first.scope] = session
-        self._begun.add((session, call.first.context, _instructions(call)))
+        for place in _places(call.first.record):
+            self._by_place[place] = session
+        if not _embeds(call):
+            self._begun.add((session, call.first.context, _instructions(call)))
 
     def _around(self, span: ToolSpan) -> Session | None:
         """The session whose tool the call was made in: a sub-agent belongs to its parent's session."""
-        for call, session in reversed(self._by_call.items()):
-            if _same_task(span, call) and call.start_ns <= span.start_ns:
-                return session
-        return None
+        found = [self._by_place[place] for place in _places(span.record) if place in self._by_place]
+        return found[0] if found and not found[0].is_over(span.start_ns) else None
 
     def _new(self, source: str, conversation_id: str | None) -> Session:
         session = Session(source=source, conversation_id=conversation_id)
@@ -195,8 +200,6 @@ def _instructions(call: Call) -> object:
     return leading if leading is not None else ("no instructions", call.first.request.get("model"))
 
 
-def _same_task(span: ToolSpan, call: Call) -> bool:
-    return (span.record.get("pid"), span.record.get("thread")) == (
-        call.first.record.get("pid"),
-        call.first.record.get("thread"),
-    )
+def _embeds(call: Call) -> bool:
+    """Embeddings say nothing of which task they serve."""
+    return call.first.request.get("api") == "embeddings"

@@ -6,7 +6,6 @@ example, and so is the user or tool message before it. Source of the classes: ar
 
 from __future__ import annotations
 
-from tracekit.assembly.attempt import Part
 from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Lineage
 
@@ -18,24 +17,27 @@ def class_bytes(call: Call, lineage: Lineage) -> dict[str, int]:
     """Bytes of the canonical prompt in each class; they sum to the prompt's bytes."""
     sizes = dict.fromkeys(CLASSES, 0)
     example_ahead = False
-    for part in reversed(call.parts):
-        name = _class_of(part, lineage)
+    for index in range(len(call.parts) - 1, -1, -1):
+        name = _class_of(call, index, lineage)
         if name == "few_shot":
             example_ahead = True
         elif name == "llm_history":
             example_ahead = False
         elif name in ("user", "tool_history") and example_ahead:
             name = "few_shot"
-        sizes[name] += part.size_bytes
+        sizes[name] += call.parts[index].size_bytes
     return sizes
 
 
-def _class_of(part: Part, lineage: Lineage) -> str:
+def _class_of(call: Call, index: int, lineage: Lineage) -> str:
+    part = call.parts[index]
     if part.role in _INSTRUCTION_ROLES:
         return "instruction"
+    if part.role == "reasoning":
+        return "llm_history"
     if part.role == "assistant":
-        seen = lineage.generated(part.content_hash, part.tool_call_ids)
-        return "llm_history" if seen else "few_shot"
+        says_nothing = part.content_hash is None and not part.tool_call_ids
+        return "llm_history" if says_nothing or lineage.generated(call, index) else "few_shot"
     if part.role in ("tool", "function") or part.tool_result_id:
         return "tool_history"
     return "user"

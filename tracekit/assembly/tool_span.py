@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tracekit.assembly.attempt import known_status
 from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Link
 from tracekit.schema import EdgeSource, Status, ToolSource
@@ -37,6 +39,11 @@ class ToolSpan:
     parents: list[int] = field(default_factory=list)
     edge_source: str | None = None
 
+    @property
+    def context(self) -> tuple[object, ...]:
+        """Where it ran, as of an attempt; of a window nothing is known."""
+        return (self.record.get("pid"), self.record.get("thread"), self.record.get("task"))
+
 
 def marked_tools(records: Iterable[Record]) -> list[ToolSpan]:
     """The spans that the agent marked with `tracekit.tool`, or a framework reported."""
@@ -48,7 +55,7 @@ def marked_tools(records: Iterable[Record]) -> list[ToolSpan]:
                 end_ns=None,
                 status=Status.INTERRUPTED,
                 name=record.get("name"),
-                source=ToolSource(record.get("source") or ToolSource.FRAMEWORK),
+                source=_known_source(record.get("source")),
                 confidence=1.0,
                 tool_call_id=record.get("tool_call_id"),
                 key=record["id"],
@@ -56,7 +63,7 @@ def marked_tools(records: Iterable[Record]) -> list[ToolSpan]:
             )
         elif record["t"] == "tool_end" and (span := spans.get(record["id"])):
             span.end_ns = record["ns"]
-            span.status = Status(record.get("status", "ok"))
+            span.status = known_status(record.get("status"))
             span.error_type = record.get("error_type")
     return list(spans.values())
 
@@ -65,40 +72,64 @@ def tool_spans(calls: Iterable[Call], links: Mapping[Call, Link], marked: list[T
     """Every span there is evidence for, in order of start.
 
     Marked ones, each with the tool call it answers where that can be told, and a window for every other tool
-    call whose result came back.
+    call whose result came back: until the first request that carried it.
     """
-    unmatched = defaultdict(list)
-    for span in sorted(marked, key=lambda span: span.start_ns):
-        unmatched[span.tool_call_id or span.name].append(span)
-    spans = list(marked)
+    marks = _Marks(marked)
+    found: dict[tuple[Call, str], ToolSpan] = {}
     for call in calls:
         link = links.get(call)
-        if link is not None and link.source is EdgeSource.TOOL_ID:
-            spans += _windows(call, link, unmatched)
-    return sorted(spans, key=lambda span: span.start_ns)
+        if link is None or link.source is not EdgeSource.TOOL_ID:
+            continue
+        names = dict(link.parent.produced_tools)
+        for tool_call_id in link.tool_call_ids:
+            if (link.parent, tool_call_id) not in found:
+                name = names.get(tool_call_id)
+                mark = marks.claim(link.parent, call, tool_call_id, name)
+                found[link.parent, tool_call_id] = mark or _window(link.parent, call, tool_call_id, name)
+    windows = [span for span in found.values() if span.key is None]
+    return sorted([*marked, *windows], key=lambda span: span.start_ns)
 
 
-def _windows(call: Call, link: Link, unmatched: dict[str | None, list[ToolSpan]]) -> list[ToolSpan]:
-    names = dict(link.parent.produced_tools)
-    windows = []
-    for tool_call_id in link.tool_call_ids:
-        mark = _mark_between(link.parent, call, (tool_call_id, names.get(tool_call_id)), unmatched)
-        if mark is not None:
-            mark.call, mark.tool_call_id = link.parent, tool_call_id
-        else:
-            windows.append(_window(link.parent, call, tool_call_id, names.get(tool_call_id)))
-    return windows
+class _Marks:
+    """Marked spans by the tool call's id, else by name, to ask which of them answers a tool call."""
+
+    def __init__(self, marked: Iterable[ToolSpan]) -> None:
+        self._spans: dict[str | None, list[ToolSpan]] = defaultdict(list)
+        for span in sorted(marked, key=lambda span: span.start_ns):
+            self._spans[span.tool_call_id or span.name].append(span)
+        self._starts = {key: [span.start_ns for span in spans] for key, spans in self._spans.items()}
+
+    def claim(self, parent: Call, call: Call, tool_call_id: str, name: str | None) -> ToolSpan | None:
+        """The span between the answer and the request with the result that fits best; it is given out once."""
+        free = [
+            span
+            for key in (tool_call_id, name)
+            for span in self._between(key, parent, call)
+            if span.call is None
+        ]
+        ours = [span for span in free if span.record.get("session") in (None, _session_mark(call))]
+        best = min(ours, key=lambda span: _strangeness(span, parent, call), default=None)
+        if best is not None:
+            best.call, best.tool_call_id = parent, tool_call_id
+        return best
+
+    def _between(self, key: str | None, parent: Call, call: Call) -> list[ToolSpan]:
+        starts = self._starts.get(key, [])
+        return self._spans[key][bisect_left(starts, parent.start_ns) : bisect_right(starts, call.start_ns)]
 
 
-def _mark_between(
-    parent: Call, call: Call, keys: tuple[str | None, ...], unmatched: dict[str | None, list[ToolSpan]]
-) -> ToolSpan | None:
-    for key in keys:
-        for span in unmatched.get(key, ()):
-            if span.call is None and parent.start_ns <= span.start_ns <= call.start_ns:
-                unmatched[key].remove(span)
-                return span
-    return None
+def _session_mark(call: Call) -> object:
+    return call.first.record.get("session")
+
+
+def _strangeness(span: ToolSpan, parent: Call, call: Call) -> tuple[bool, bool, int]:
+    """Least for a span of the session's own mark, then of the calls' own task, then the earliest."""
+    contexts = (parent.last.context, call.first.context)
+    return (span.record.get("session") is None, span.context not in contexts, span.start_ns)
+
+
+def _known_source(word: object) -> ToolSource:
+    return ToolSource(str(word)) if word in tuple(ToolSource) else ToolSource.FRAMEWORK
 
 
 def _window(parent: Call, call: Call, tool_call_id: str, name: str | None) -> ToolSpan:

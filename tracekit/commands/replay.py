@@ -88,6 +88,10 @@ def command(
     from tracekit.trace import Trace, check_output
 
     if output is not None:
+        if str(output) == "-":
+            raise click.UsageError(
+                "A timeline is Parquet and cannot go to stdout; give a file with -o, or use --json."
+            )
         if output.resolve() == trace.resolve():
             raise OutputRefused.is_input(output)
         check_output(output, force=force)
@@ -160,8 +164,8 @@ def _show(document: dict[str, Any], output: Path | None, *, as_json: bool, to_js
     if as_json:
         click.echo(to_json(document))
     else:
-        from tracekit.reports.terminal import print_replays
+        from tracekit.reports.terminal import print_replay
 
-        print_replays(document | {"replays": [document]})
+        print_replay(document | {"replays": [document]})
     if output is not None:
         click.echo(f"tracekit: wrote {output}", err=True)

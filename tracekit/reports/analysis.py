@@ -12,6 +12,7 @@ from tracekit.reports.document import SCHEMA_VERSION, Document
 from tracekit.reports.recording import not_seen_lines, plural
 from tracekit.trace import Trace
 from tracekit.units import percent, seconds
+from tracekit.units import ratio_of as ratio
 
 
 def analysis_document(
@@ -26,7 +27,11 @@ def analysis_document(
         "labels": trace.provenance.labels,
         "recorded": recorded_document(recorded),
         "replays": replays,
-        "assumptions": [*([f"what was recorded: {labels}"] if labels else []), *assumptions],
+        "assumptions": [
+            *_prompt_notes(recorded),
+            *([f"what was recorded: {labels}"] if labels else []),
+            *assumptions,
+        ],
         "sources": {
             "recorded times": "measured in the client (when the app read the bytes)",
             "tokens": "the server's usage",
@@ -89,7 +94,7 @@ def _session(row: dict[str, Any]) -> Document:
         "session_id": row["session_id"],
         "name": row["name"],
         "start_ns": row["start_ns"],
-        "session_s": length_ns / 1e9,
+        "session_s": length_ns / 1e9 if row["ended"] else None,
         "calls": row["calls"],
         "tools": row["tools"],
         "tokens": {
@@ -119,6 +124,13 @@ def _json(spread: Distribution | None) -> Document | None:
     return spread.to_json() if spread else None
 
 
+def _prompt_notes(recorded: Recorded) -> list[str]:
+    if not recorded.prompts_on_server:
+        return []
+    calls = plural(recorded.prompts_on_server, "call")
+    return [f"token classes and prefix reuse leave out {calls} whose prompt the server holds"]
+
+
 def _headline(recorded: Recorded, replays: list[Document]) -> str:
     share = recorded.shares.totals()
     failed = f" ({recorded.calls_failed:,} unanswered)" if recorded.calls_failed else ""
@@ -129,6 +141,9 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     )
     if not replays:
         return f"{words}."
-    idle = [replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"] for replay in replays]
+    parts = [ratio(replay["gpu_s"]["idle"], replay["gpu_s"]["billed"]) for replay in replays]
+    idle = [part for part in parts if part is not None]
+    if not idle:
+        return f"{words}; replayed, no call could be served."
     span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
     return f"{words}; replayed, the GPU is idle {span} of the time it is paid for."

@@ -119,6 +119,10 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
         notes.append(
             f"{compiled.calls_without_tokens} answered call(s) without token counts stay gaps of their recorded length"
         )
+    if compiled.embedding_calls:
+        notes.append(
+            f"{compiled.embedding_calls} embedding call(s), of another model, stay gaps of their recorded length"
+        )
     if compiled.unanswered_calls:
         notes.append(f"{compiled.unanswered_calls} unanswered call(s) stay gaps of their recorded length")
     if compiled.dropped_attempts:

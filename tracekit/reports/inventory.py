@@ -48,7 +48,8 @@ def column_rows() -> list[Document]:
 
 def to_json(document: Document) -> str:
     """The JSON text that `--json` prints."""
-    return json.dumps({"schema_version": SCHEMA_VERSION} | document, indent=2, sort_keys=True)
+    every: Document = {"schema_version": SCHEMA_VERSION, "trace": None, "assumptions": [], "sources": {}}
+    return json.dumps(every | document, indent=2, sort_keys=True)
 
 
 def print_document(document: Document) -> None:

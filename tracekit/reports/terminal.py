@@ -58,6 +58,7 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
     console = console or wide_console()
     recorded = document.get("recorded")
     if recorded is not None:
+        _print_assumed(console, document)
         _line(console, document["headline"], bold=True)
         if document["labels"]:
             labels = "; ".join(f"{name}: {text}" for name, text in document["labels"].items())
@@ -69,13 +70,23 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
         _line(console, f"Next: {document['next']}")
 
 
-def print_replays(document: Document, console: Console | None = None) -> None:
-    """The replays side by side, then assumptions and sources."""
+def print_replay(document: Document, console: Console | None = None) -> None:
+    """A document of `replay`."""
     console = console or wide_console()
+    _print_assumed(console, document)
+    print_replays(document, console)
+
+
+def _print_assumed(console: Console, document: Document) -> None:
+    """First of all, what the user did not choose."""
+    for name in dict.fromkeys(name for replay in document["replays"] for name in replay["assumed"]):
+        _line(console, f"assumed: {name} (nothing in the trace or on the command line says so)")
+
+
+def print_replays(document: Document, console: Console) -> None:
+    """The replays side by side, then assumptions and sources."""
     replays = document.get("replays") or []
     if replays:
-        for name in dict.fromkeys(name for replay in replays for name in replay["assumed"]):
-            _line(console, f"assumed: {name} (nothing in the trace or on the command line says so)")
         console.print(_replay_table(replays))
     _print_notes(console, document)
 
@@ -162,7 +173,7 @@ def _power_line(gpu: Document) -> str:
 
 
 def _session_table(sessions: list[Document]) -> Table:
-    shown = sorted(sessions, key=lambda session: -session["session_s"])[:SLOWEST]
+    shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
     table = _table(
         f"Sessions{more}",
@@ -204,20 +215,27 @@ def _replay_table(replays: list[Document]) -> Table:
     row("TTFT p50 / p95", (_pair(replay["ttft_s"]) for replay in replays))
     row("TPOT p50 / p95", (_pair(replay["tpot_s"]) for replay in replays), end=True)
     row(
-        "GPU idle", (units.percent(replay["gpu_s"]["idle"] / replay["gpu_s"]["billed"]) for replay in replays)
+        "GPU idle",
+        (
+            units.percent(units.ratio_of(replay["gpu_s"]["idle"], replay["gpu_s"]["billed"]))
+            for replay in replays
+        ),
     )
     for cause, label in _CAUSES.items():
         if any(replay["idle_s"][cause] for replay in replays):
             row(
                 f"  {label}",
-                (units.percent(replay["idle_s"][cause] / replay["gpu_s"]["billed"]) for replay in replays),
+                (
+                    units.percent(units.ratio_of(replay["idle_s"][cause], replay["gpu_s"]["billed"]))
+                    for replay in replays
+                ),
             )
     table.add_section()
     row("energy", (units.energy(replay["energy_j"]["total"]) for replay in replays))
     row(
         "  of it idle",
         (
-            units.percent(replay["energy_j"]["by_phase"]["idle"] / replay["energy_j"]["total"])
+            units.percent(units.ratio_of(replay["energy_j"]["by_phase"]["idle"], replay["energy_j"]["total"]))
             for replay in replays
         ),
     )

@@ -1,0 +1,39 @@
+"""Numbers at the edges of their units."""
+
+import pytest
+
+from tracekit import units
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0, "0 s"),
+        (12e-6, "12 us"),
+        (0.9996, "1 s"),
+        (0.0123, "12.3 ms"),
+        (119, "119 s"),
+        (179.7, "3 min 00 s"),
+        (9000, "2.5 h"),
+    ],
+)
+def test_seconds(value, text):
+    assert units.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value_wh", "text"), [(0.0781, "0.0781 Wh"), (999.9, "1 kWh"), (12345, "12.3 kWh"), (0, "0 Wh")]
+)
+def test_energy(value_wh, text):
+    assert units.energy(value_wh * 3600) == text
+
+
+def test_the_rest():
+    assert (units.dollars(0.00421), units.dollars(1234.5), units.percent(0.0421), units.count(1e6)) == (
+        "$0.00421",
+        "$1,234.50",
+        "4.2 %",
+        "1,000,000",
+    )
+    assert (units.ratio_of(1, 0), units.ratio_of(1, 4), units.ratio(None)) == (None, 0.25, "-")
