@@ -74,22 +74,22 @@ def test_tokens_are_conserved(logs: list[Log]) -> None:
 
 PLANTED = {
     "a prompt may be cached whole": (
-        "(request.known - 1) // BLOCK_TOKENS]",
-        "request.known // BLOCK_TOKENS]",
+        "(request.known - 1) // BLOCK_TOKENS)",
+        "request.known // BLOCK_TOKENS)",
     ),
-    "a block counts as full one token early": (
+    "a block is full one token early": (
         "min(computed, request.known) //",
         "min(computed + 1, request.known) //",
     ),
-    "the last token gets KV too": ("request.known == min(", "request.known == 1 + min("),
+    "a call ends one token late": ("request.known == request.final", "request.known == 1 + request.final"),
     "one sequence too many": ("< limits.max_num_seqs", "<= limits.max_num_seqs"),
-    "the shallowest block is evicted first": ("in reversed(blocks)", "in blocks"),
-    "blocks without content are used last": ("empty + self.free + full", "self.free + empty + full"),
-    "a hit leaves its block in the queue's count": ("sum(block.holders == 0 for block in hits)", "0"),
+    "the shallowest block is evicted first": ("in reversed(self.tables", "in (self.tables"),
+    "blocks without content are used last": ("empty + self.blocks + full", "self.blocks + empty + full"),
+    "found blocks still count as free": ("self.memory.free - queued", "self.memory.free"),
     "the first running one is preempted": ("self.running.pop()", "self.running.pop(0)"),
     "the preempted goes to the tail": ("self.waiting.insert(0, request)", "self.waiting.append(request)"),
     "admission goes on after a preemption": ("if not step.preempted:", "if True:"),
-    "one block must stay free": ("while needed > len(", "while needed >= len("),
+    "one block must stay free": ("while needed > self", "while needed >= self"),
     "the youngest copy is hit": ("self.copies[content][0]", "self.copies[content][-1]"),
     "the watermark holds for an idle replica too": ("if self.running:\n", "if True:\n"),
     "an ending request is scheduled once more": ("if tokens == 0 or is_ending", "if tokens == 0"),

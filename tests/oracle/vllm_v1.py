@@ -7,7 +7,8 @@ docs/background-scheduler.md says the same in prose.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS, Call, Limits, Step, crc_of_marks
 
@@ -17,81 +18,137 @@ def blocks_for(tokens: int) -> int:
 
 
 @dataclass(eq=False)
+class Request:
+    number: int
+    contents: list[int]  # what is in each full block of its text: equal if all tokens up to there are
+    final: int  # tokens of prompt and output
+    most: int  # tokens at which the scheduler knows that it ends
+    known: int  # tokens the scheduler has seen
+    computed: int = 0  # tokens whose KV is there, or will be after the steps under way
+    unseen: int = 0  # tokens under way that the scheduler has not seen (asynchronous scheduling)
+    running: bool = False
+    finished: bool = False
+
+
+class Memory(Protocol):
+    """The KV memory: who holds which block, what the cache remembers, which block goes next."""
+
+    evicted: int  # blocks so far
+
+    @property
+    def free(self) -> int:
+        """Return how many blocks nobody holds, cached ones included."""
+
+    @property
+    def queue(self) -> list[int | None]:
+        """Return the contents of the free blocks, from the next to be used to the last."""
+
+    @property
+    def queue_digest(self) -> int:
+        """Return a digest of the queue, block numbers included; 0 if there are none."""
+
+    def held(self, request: Request) -> int:
+        """Return how many blocks the request has."""
+
+    def hit(self, request: Request, most: int) -> tuple[int, int]:
+        """Return how many blocks, `most` at the most, it would find, and how many of them are in the queue."""
+
+    def hold(self, request: Request, blocks: int) -> None:
+        """Give it its first blocks, which it found."""
+
+    def take(self, request: Request, blocks: int) -> None:
+        """Give it more blocks, from the front of the queue."""
+
+    def remember(self, request: Request, full: int) -> None:
+        """Let the cache know its first blocks, which are full."""
+
+    def release(self, request: Request) -> None:
+        """Take back all its blocks."""
+
+
+# --- memory, block by block ---
+
+
+@dataclass(eq=False)
 class Block:
     number: int
     holders: int = 0
     content: int | None = None  # what is in it, once it is full and prefix caching is on
 
 
-class BlockPool:
-    """The KV memory: who holds which block, what the cache remembers, which block goes next."""
-
-    def __init__(self, count: int, caching: bool) -> None:
+class BlockMemory:
+    def __init__(self, blocks: int, caching: bool) -> None:
         self.caching = caching
-        self.free = [Block(number) for number in range(1, count)]  # block 0 is a placeholder nobody gets
+        self.blocks = [Block(number) for number in range(1, blocks)]  # block 0 is a placeholder nobody gets
         self.copies: dict[int, list[Block]] = {}  # by content; a hit takes the oldest copy
-        self.contents: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.tables: dict[Request, list[Block]] = {}
+        self.remembered: dict[Request, int] = {}
         self.evicted = 0
 
-    def content_of(self, before: int, tokens: list[int]) -> int:
-        """Return the number of a full block's content: its tokens and everything before them."""
-        return self.contents.setdefault((before, tuple(tokens)), len(self.contents) + 1)
+    @property
+    def free(self) -> int:
+        return len(self.blocks)
 
-    def find(self, content: int) -> Block | None:
-        return self.copies[content][0] if self.copies.get(content) else None
+    @property
+    def queue(self) -> list[int | None]:
+        return [block.content for block in self.blocks]
 
-    def hold(self, block: Block) -> None:
-        if block.holders == 0:
-            self.free.remove(block)
-        block.holders += 1
+    @property
+    def queue_digest(self) -> int:
+        return crc_of_marks([2 * block.number + (block.content is not None) for block in self.blocks])
 
-    def take(self, count: int) -> list[Block]:
-        """Return blocks from the front of the queue; what the cache remembered of them is forgotten."""
-        taken, self.free = self.free[:count], self.free[count:]
-        for block in taken:
+    def held(self, request: Request) -> int:
+        return len(self.tables[request])
+
+    def found(self, request: Request, most: int) -> list[Block]:
+        blocks: list[Block] = []
+        for content in request.contents[:most]:
+            if not self.copies.get(content):
+                break
+            blocks.append(self.copies[content][0])
+        return blocks
+
+    def hit(self, request: Request, most: int) -> tuple[int, int]:
+        found = self.found(request, most)
+        return len(found), sum(block.holders == 0 for block in found)
+
+    def hold(self, request: Request, blocks: int) -> None:
+        self.tables[request] = self.found(request, blocks)
+        self.remembered[request] = blocks
+        for block in self.tables[request]:
+            if block.holders == 0:
+                self.blocks.remove(block)
+            block.holders += 1
+
+    def take(self, request: Request, blocks: int) -> None:
+        for block in self.blocks[:blocks]:
             block.holders = 1
             if block.content is not None:
                 self.copies[block.content].remove(block)
                 block.content = None
                 self.evicted += 1
-        return taken
+            self.tables[request].append(block)
+        del self.blocks[:blocks]
 
-    def remember(self, block: Block, content: int) -> None:
+    def remember(self, request: Request, full: int) -> None:
         if self.caching:
-            block.content = content
-            self.copies.setdefault(content, []).append(block)
+            for index in range(self.remembered[request], full):
+                block = self.tables[request][index]
+                block.content = request.contents[index]
+                self.copies.setdefault(block.content, []).append(block)
+                self.remembered[request] = index + 1
 
-    def release(self, blocks: list[Block]) -> None:
-        """Take back a call's blocks, given in their order in the call.
-
-        The deepest goes first. Blocks with nothing to remember are used next, the others last.
-        """
+    def release(self, request: Request) -> None:
+        """The deepest goes first. Blocks with nothing to remember are used next, the others last."""
         empty, full = [], []
-        for block in reversed(blocks):
+        for block in reversed(self.tables.pop(request, [])):
             block.holders -= 1
             if block.holders == 0:
                 (empty if block.content is None else full).append(block)
-        self.free = empty + self.free + full
-
-    @property
-    def queue_digest(self) -> int:
-        return crc_of_marks([2 * block.number + (block.content is not None) for block in self.free])
+        self.blocks = empty + self.blocks + full
 
 
-@dataclass(eq=False)
-class Request:
-    number: int
-    text: list[int]  # prompt and output, as it will be in the end
-    prompt: int
-    most_tokens: int  # its length if it does not stop by itself
-    known: int  # tokens the scheduler has seen
-    computed: int = 0  # tokens whose KV is there, or will be after the steps under way
-    unseen: int = 0  # tokens under way that the scheduler has not seen (asynchronous scheduling)
-    blocks: list[Block] = field(default_factory=list)
-    contents: list[int] = field(default_factory=list)  # of its full blocks
-    remembered: int = 0  # blocks of its that the cache knows
-    running: bool = False
-    finished: bool = False
+# --- the scheduler ---
 
 
 @dataclass(eq=False)
@@ -105,9 +162,10 @@ class Part:
 
 
 class Replica:
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, memory: Memory | None = None) -> None:
         self.limits = limits
-        self.pool = BlockPool(limits.num_gpu_blocks, limits.prefix_caching)
+        self.memory = memory or BlockMemory(limits.num_gpu_blocks, limits.prefix_caching)
+        self.contents: dict[tuple[int, tuple[int, ...]], int] = {}
         self.waiting: list[Request] = []
         self.running: list[Request] = []  # in order of admission
         self.under_way: list[list[Part]] = []  # steps scheduled and not yet seen, oldest first
@@ -117,20 +175,25 @@ class Replica:
         return not (self.waiting or self.running or self.under_way)
 
     def add(self, number: int, call: Call, text: list[int]) -> None:
-        prompt = len(text) - call.output
-        most = prompt + call.output if call.stops_at_limit else self.limits.max_model_len
-        self.waiting.append(Request(number, text, prompt, most, known=prompt))
+        contents: list[int] = []
+        for start in range(0, len(text) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
+            key = (contents[-1] if contents else 0, tuple(text[start : start + BLOCK_TOKENS]))
+            contents.append(self.contents.setdefault(key, len(self.contents) + 1))
+        longest = self.limits.max_model_len
+        most = len(text) if call.stops_at_limit else longest
+        final = min(len(text), longest)
+        self.waiting.append(Request(number, contents, final, most, known=len(text) - call.output))
 
     def step(self) -> Step:
         """Schedule one step, then see the end of one: the same, or the one before if asynchronous."""
         step = Step([], [], [], [], 0, 0, 0)
-        evicted = self.pool.evicted
+        evicted = self.memory.evicted
         if self.waiting or self.running:
             self.under_way.append(self.schedule(step))
         if len(self.under_way) > self.limits.async_scheduling or not (self.waiting or self.running):
             self.see_end(self.under_way.pop(0), step)
         return step._replace(
-            free=len(self.pool.free), evicted=self.pool.evicted - evicted, queue=self.pool.queue_digest
+            free=self.memory.free, evicted=self.memory.evicted - evicted, queue=self.memory.queue_digest
         )
 
     # --- scheduling ---
@@ -164,15 +227,15 @@ class Replica:
                 budget,
                 self.limits.max_model_len - request.computed - 1,
             )
-            is_ending = request.unseen and request.known + request.unseen >= request.most_tokens
+            is_ending = request.unseen and request.known + request.unseen >= request.most
             if tokens == 0 or is_ending:
                 continue
-            needed = blocks_for(request.computed + tokens) - len(request.blocks)
-            while needed > len(self.pool.free) and request.running:
+            needed = blocks_for(request.computed + tokens) - self.memory.held(request)
+            while needed > self.memory.free and request.running:
                 self.preempt(step)
             if not request.running:
                 break
-            request.blocks += self.pool.take(needed)
+            self.memory.take(request, needed)
             self.remember(request, request.computed + tokens)
             parts.append(Part(request, tokens, False))
             budget -= tokens
@@ -181,7 +244,7 @@ class Replica:
     def preempt(self, step: Step) -> None:
         """Take the last one's blocks; it will compute everything again, first in the queue."""
         request = self.running.pop()
-        self.give_back(request)
+        self.memory.release(request)
         request.running = False
         request.computed = request.unseen = 0
         for part in (part for parts in self.under_way for part in parts):
@@ -194,20 +257,18 @@ class Replica:
         limits = self.limits
         while self.waiting and budget > 0 and len(self.running) < limits.max_num_seqs:
             request = self.waiting[0]
-            hits = self.longest_hit(request)
-            cached = BLOCK_TOKENS * len(hits)
+            found, queued = self.memory.hit(request, (request.known - 1) // BLOCK_TOKENS)
+            cached = BLOCK_TOKENS * found
             tokens = min(request.known - cached, longest, budget)
-            free = len(self.pool.free) - sum(block.holders == 0 for block in hits)
+            free = self.memory.free - queued
             if self.running:
                 free -= int(limits.watermark * limits.num_gpu_blocks)
-            needed = blocks_for(cached + tokens) - len(hits)
-            whole = blocks_for(request.known) - len(hits) if limits.reserve_full_prompt else needed
+            needed = blocks_for(cached + tokens) - found
+            whole = blocks_for(request.known) - found if limits.reserve_full_prompt else needed
             if max(needed, whole) > free:
                 break
-            for block in hits:
-                self.pool.hold(block)
-            request.blocks = hits + self.pool.take(needed)
-            request.remembered = len(hits)
+            self.memory.hold(request, found)
+            self.memory.take(request, needed)
             request.computed = cached
             self.remember(request, cached + tokens)
             self.waiting.pop(0)
@@ -217,41 +278,12 @@ class Replica:
             step.admitted.append((request.number, cached))
             budget -= tokens
 
-    # --- the prefix cache ---
-
-    def contents_of(self, request: Request) -> list[int]:
-        """Return the contents of the request's full blocks, as far as its tokens are known."""
-        while BLOCK_TOKENS * (len(request.contents) + 1) <= request.known:
-            start = BLOCK_TOKENS * len(request.contents)
-            before = request.contents[-1] if request.contents else 0
-            tokens = request.text[start : start + BLOCK_TOKENS]
-            request.contents.append(self.pool.content_of(before, tokens))
-        return request.contents
-
-    def longest_hit(self, request: Request) -> list[Block]:
-        """Return the cached blocks it starts with; at least one token is left to compute."""
-        hits: list[Block] = []
-        for content in self.contents_of(request)[: (request.known - 1) // BLOCK_TOKENS]:
-            block = self.pool.find(content)
-            if block is None:
-                break
-            hits.append(block)
-        return hits
-
     def remember(self, request: Request, computed: int) -> None:
         """Let the cache know the request's blocks that are full of known tokens.
 
         This happens when the step is scheduled: a request admitted later in the same step finds them.
         """
-        full = min(computed, request.known) // BLOCK_TOKENS
-        for index in range(request.remembered, full):
-            self.pool.remember(request.blocks[index], self.contents_of(request)[index])
-        request.remembered = max(request.remembered, full)
-
-    def give_back(self, request: Request) -> None:
-        self.pool.release(request.blocks)
-        request.blocks = []
-        request.remembered = 0
+        self.memory.remember(request, min(computed, request.known) // BLOCK_TOKENS)
 
     # --- the end of a step ---
 
@@ -264,9 +296,9 @@ class Replica:
             if not part.stale and self.limits.async_scheduling:
                 request.unseen -= 1
                 self.remember(request, request.computed - request.unseen)
-            if request.known == min(len(request.text), self.limits.max_model_len):
+            if request.known == request.final:
                 request.finished = True
-                self.give_back(request)
+                self.memory.release(request)
                 step.finished.append(request.number)
         self.running = [request for request in self.running if not request.finished]
         self.waiting = [request for request in self.waiting if not request.finished]
