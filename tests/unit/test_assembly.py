@@ -490,3 +490,14 @@ def test_text_that_is_no_text_is_mended():
     story = Story()
     story.add("mark", 1, name="file", value="caf\udce9.txt")
     assert story.rows("mark")[0]["text"] == "caf?.txt"
+
+
+def test_the_same_question_at_the_same_time_stays_with_its_own_task():
+    story = Story()
+    for thread in (1, 2):
+        shift = 100 * thread
+        story.call(shift, 300 + shift, ASK, tools=[("a", "search")], thread=thread)
+        more = [*ASK, ("assistant", "", ("a",)), ("tool", "x", "a")]
+        story.call(900 + shift, 1400 + shift, more, answer="done", thread=thread)
+    assert len(story.rows("session")) == 2
+    assert len(story.rows("tool_span")) == 2
