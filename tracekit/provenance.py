@@ -40,6 +40,8 @@ class NotSeen:
     lost_records: int = 0
     unfit_values: int = 0
     power: str | None = None
+    bad_rows: dict[str, int] = field(default_factory=dict)
+    calls_without_end: int = 0
 
 
 @dataclass
