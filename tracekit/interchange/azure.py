@@ -6,10 +6,17 @@ end: each row is a session of one call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from tracekit.interchange.request_table import RequestTableReader
 
 
 class Reader(RequestTableReader):
     """Rows of an Azure trace."""
 
-    columns = {"TIMESTAMP": "start", "ContextTokens": "input_tokens", "GeneratedTokens": "output_tokens"}
+    columns: ClassVar[Mapping[str, str]] = {
+        "TIMESTAMP": "start",
+        "ContextTokens": "input_tokens",
+        "GeneratedTokens": "output_tokens",
+    }

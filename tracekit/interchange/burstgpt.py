@@ -7,7 +7,7 @@ calls rows whose Response tokens are 0 failures, so they are failed calls here: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from tracekit.interchange.request_table import RequestTableReader
 from tracekit.schema import Status
@@ -16,7 +16,7 @@ from tracekit.schema import Status
 class Reader(RequestTableReader):
     """Rows of a BurstGPT file."""
 
-    columns = {
+    columns: ClassVar[Mapping[str, str]] = {
         "Timestamp": "start_s",
         "Session ID": "session",
         "Elapsed time": "duration_s",
@@ -25,7 +25,7 @@ class Reader(RequestTableReader):
         "Response tokens": "output_tokens",
     }
     optional_columns = frozenset({"Session ID", "Elapsed time", "Model"})
-    labels = {"clock": "seconds since midnight of the trace's first day, not dates"}
+    clock = "seconds since midnight of the trace's first day, not dates"
 
     def status(self, fields: Mapping[str, Any]) -> Status:
         """Failed where nothing was generated."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracekit.errors import SourceUnreadable, UnknownName
 from tracekit.interchange.bad_rows import BadRows
+from tracekit.interchange.exported import Exported
 from tracekit.interchange.imported import ImportedTrace
 from tracekit.interchange.reader import Reader, Settings
 from tracekit.interchange.source import Source
 from tracekit.provenance import Provenance
-from tracekit.trace import TraceWriter
+from tracekit.trace import Trace, TraceWriter
 
 
 class Format(NamedTuple):
@@ -70,6 +72,12 @@ IMPORTS: dict[str, Format] = {
     "requests": Format("requests", "any CSV or Parquet, a request a row: --map COLUMN=FIELD"),
 }
 
+EXPORTS: dict[str, Format] = {
+    "agentic-mooncake": Format(
+        "agentic_mooncake_writer", "JSON lines that Dynamo's DynoSim and AIPerf replay"
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -106,14 +114,16 @@ def import_files(
     bad_rows = BadRows(strict=strict)
     with TraceWriter(output, force=force) as writer:
         trace = ImportedTrace(writer)
-        reader: Reader = _load(IMPORTS, name).Reader(trace, bad_rows, settings)
+        reader: Reader = _module(IMPORTS[name]).Reader(trace, bad_rows, settings)
         for path in paths:
-            reader.read(Source(path, lambda count, path=path: seen(path, count)))  # type: ignore[misc]
+            reader.read(Source(path, partial(seen, path)))
         reader.finish()
         if not trace.calls:
             raise SourceUnreadable.empty(list(paths))
         provenance.origin = "imported"
-        provenance.labels |= {"format": name, "source": _named(paths), **reader.labels}
+        provenance.labels |= {"format": name, "source": _named(paths)}
+        if reader.clock is not None:
+            provenance.labels["clock"] = reader.clock
         provenance.not_seen.bad_rows = dict(bad_rows.counts)
         trace.finish(provenance)
     return Imported(trace.sessions, trace.calls, trace.tools, bad_rows)
@@ -128,8 +138,22 @@ def similar_format(name: str, fields: Iterable[str]) -> str | None:
     return max(fitting, key=lambda other: len(IMPORTS[other].fields), default=None)
 
 
-def _load(formats: Mapping[str, Format], name: str) -> type[Reader] | object:
-    return importlib.import_module(f"tracekit.interchange.{formats[name].module}")
+def export_lines(name: str, trace: Trace) -> Exported:
+    """The trace in a format that `tracekit export` knows.
+
+    Raises
+    ------
+    UnknownName : no such format.
+    TraceEmpty : nothing in it that the format could hold.
+    """
+    if name not in EXPORTS:
+        raise UnknownName.among("format", name, EXPORTS)
+    exported: Exported = _module(EXPORTS[name]).export(trace)
+    return exported
+
+
+def _module(form: Format) -> Any:
+    return importlib.import_module(f"tracekit.interchange.{form.module}")
 
 
 def _named(paths: Sequence[Path]) -> str:

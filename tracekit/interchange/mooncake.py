@@ -46,7 +46,7 @@ class _Turn:
 class Reader(JsonLinesReader):
     """Rows of a Mooncake trace."""
 
-    labels = {"clock": "since the trace's own start, not dates"}
+    clock = "since the trace's own start, not dates"
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

@@ -60,12 +60,13 @@ def block_ids(value: Any) -> array[int]:
     ------
     BadRow : they are no list of whole numbers from 0 below 2^64.
     """
+    fault = BadRow("hash_ids is no list of whole numbers from 0 below 2^64", value)
+    if not isinstance(value, list):
+        raise fault
     try:
-        if not isinstance(value, list):
-            raise TypeError
         return array("Q", value)
     except (TypeError, OverflowError):
-        raise BadRow("hash_ids is no list of whole numbers from 0 below 2^64", value) from None
+        raise fault from None
 
 
 def _common(left: array[int], right: array[int]) -> int:

@@ -6,6 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tracekit.errors import SourceUnreadable
@@ -31,10 +32,10 @@ class Settings:
 class Reader(ABC):
     """Reads files of one format into a trace: `read` for each file, then `finish`.
 
-    `labels` say what a reader of the trace should know about its source.
+    `clock` says what the source counts times from, where that is no date.
     """
 
-    labels: Mapping[str, str] = {}
+    clock: str | None = None
 
     def __init__(self, trace: ImportedTrace, bad_rows: BadRows, settings: Settings) -> None:
         self.trace = trace
@@ -57,27 +58,34 @@ class Reader(ABC):
 
 
 class JsonLinesReader(Reader):
-    """A format with one JSON object a line."""
+    """A format with one JSON object a line; `path` and `line` say where the row at hand is."""
+
+    path = Path()
+    line = 0
 
     def read(self, source: Source) -> None:
         """Takes one file, line by line."""
         self.begin(source)
+        self.path = source.path
         taken, keys = 0, None
         first_fault: BadRow | None = None
-        for number, line in source.lines():
+        for self.line, text in source.lines():
             try:
-                row = json_object(line)
+                row = json_object(text)
                 if keys is None:
                     keys = set(row)
                 self.take(row)
                 taken += 1
             except BadRow as fault:
-                self.bad_rows.add(source.path, f"line {number}", fault)
+                self.bad_rows.add(source.path, f"line {self.line}", fault)
                 first_fault = first_fault or fault
         if not taken and first_fault is not None:
             similar = self.settings.similar(keys or set())
             raise SourceUnreadable.foreign(
-                source.path, self.settings.name, f"none of its lines can be used; the first: {first_fault}", similar
+                source.path,
+                self.settings.name,
+                f"none of its lines can be used; the first: {first_fault}",
+                similar,
             )
 
     def begin(self, source: Source) -> None:

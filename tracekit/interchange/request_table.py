@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,13 +54,20 @@ FIELDS: Mapping[str, Parse] = {
     **_times("end"),
     **_times("duration"),
     **_times("ttft"),
-    **dict.fromkeys(
-        ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"), optional_tokens
-    ),
+    **dict.fromkeys(("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"), optional_tokens),
     **dict.fromkeys(("session", "model"), _text),
 }
 _TOKENS = ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")
 _PARQUET = b"PAR1"
+
+
+class _Part(NamedTuple):
+    """A column in use: its field, its position and name, and how to read it."""
+
+    field: str
+    at: int
+    name: str
+    parse: Parse
 
 
 class _OpenSession:
@@ -77,7 +84,7 @@ class _OpenSession:
 class RequestTableReader(Reader):
     """A table whose columns `columns()` maps to fields."""
 
-    columns: Mapping[str, str] = {}
+    columns: ClassVar[Mapping[str, str]] = {}
     optional_columns: frozenset[str] = frozenset()
     usage_source: str | None = "server"
 
@@ -150,20 +157,20 @@ class RequestTableReader(Reader):
         taken, first_fault = 0, None
         for number, row in rows:
             try:
-                if len(row) != width:
-                    raise BadRow("it has another number of columns than the header", len(row))
-                self._take({field: parse(row[at], name) for field, at, name, parse in parts})
+                self._take(_fields(row, parts, width))
                 taken += 1
             except BadRow as fault:
                 self.bad_rows.add(source.path, f"{unit} {number}", fault)
                 first_fault = first_fault or fault
         if not taken and first_fault is not None:
             raise SourceUnreadable.foreign(
-                source.path, self.settings.name, f"none of its rows can be used; the first: {first_fault}", None
+                source.path,
+                self.settings.name,
+                f"none of its rows can be used; the first: {first_fault}",
+                None,
             )
 
-    def _parts(self, source: Source, header: Sequence[str]) -> list[tuple[str, int, str, Parse]]:
-        """Field, position, column and parser of each column in use."""
+    def _parts(self, source: Source, header: Sequence[str]) -> list[_Part]:
         places = {name.strip(): at for at, name in enumerate(header)}
         mapping = self.mapping(list(places))
         missing = [name for name in mapping if name not in places and name not in self.optional_columns]
@@ -175,12 +182,16 @@ class RequestTableReader(Reader):
                 self.settings.similar(set(places)),
             )
         return [
-            (field, places[name], name, FIELDS[field]) for name, field in mapping.items() if name in places
+            _Part(field, places[name], name, FIELDS[field])
+            for name, field in mapping.items()
+            if name in places
         ]
 
     def _take(self, fields: dict[str, Any]) -> None:
         start_ns, end_ns, first_token_ns = _moments(fields)
-        columns = {name: fields[name] for name in _TOKENS if fields.get(name) is not None}
+        columns: ClassVar[Mapping[str, str]] = {
+            name: fields[name] for name in _TOKENS if fields.get(name) is not None
+        }
         if (model := fields.get("model")) is not None:
             columns["model"] = model
         if first_token_ns is not None:
@@ -210,14 +221,18 @@ class RequestTableReader(Reader):
     def _joined(self, name: str, start_ns: int) -> _OpenSession:
         held = self._sessions.get(name)
         if held is None:
-            session = self.trace.open_session(
-                start_ns, conversation_id=name, session_source="conversation"
-            )
+            session = self.trace.open_session(start_ns, conversation_id=name, session_source="conversation")
             held = self._sessions[name] = _OpenSession(session)
         if start_ns < held.last_start_ns:
             raise BadRow("it starts before the row above it in its session; sort the file by start")
         held.last_start_ns = start_ns
         return held
+
+
+def _fields(row: Sequence[Any], parts: Sequence[_Part], width: int) -> dict[str, Any]:
+    if len(row) != width:
+        raise BadRow("it has another number of columns than the header", len(row))
+    return {field: parse(row[at], name) for field, at, name, parse in parts}
 
 
 def _moments(fields: dict[str, Any]) -> tuple[int, int | None, int | None]:

@@ -83,7 +83,7 @@ class _Running(NamedTuple):
 class Reader(AnyReader):
     """Sessions of the Weka format."""
 
-    labels = {"clock": "since each session's own start, not dates; all sessions start together"}
+    clock = "since each session's own start, not dates; all sessions start together"
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
