@@ -31,7 +31,7 @@ from tracekit.interchange.quantity import NS_PER_MS, duration_ns, optional_ns
 from tracekit.interchange.reader import JsonLinesReader
 from tracekit.schema import Status
 
-_BLOCK_LENGTHS = tuple(2**power for power in range(13))
+_BLOCK_LENGTHS = tuple(1 << power for power in range(13))
 
 
 class _ToolEvent(NamedTuple):
@@ -259,9 +259,13 @@ def _tool_spans(request: _Request) -> list[_ToolEvent]:
     if not request.deps or not request.tool_ns:
         return []
     total_ns = union_ns((event.start_ns, event.end_ns) for event in request.events)
-    extent_ns = max((event.end_ns for event in request.events), default=0)
-    if abs(total_ns - request.tool_ns) < NS_PER_MS and extent_ns <= request.tool_ns + request.delay_ns:
-        return request.events
+    rest_ns = request.tool_ns - total_ns
+    if request.events and abs(rest_ns) < NS_PER_MS:
+        # event times are whole ms; what rounding took or added goes to the tool that ends last
+        *others, last = sorted(request.events, key=lambda event: event.end_ns)
+        last = last._replace(end_ns=max(last.end_ns + rest_ns, last.start_ns))
+        if last.end_ns <= request.tool_ns + request.delay_ns:
+            return [*others, last]
     names = {event.columns["name"] for event in request.events}
     name = names.pop() if len(names) == 1 else None
     return [_ToolEvent(0, request.tool_ns, {"name": name, "tool_source": "adjacency"})]

@@ -34,7 +34,7 @@ def write_lines(path: Path, lines: Iterable[str], *, force: bool) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         if path.suffix == ".gz":
-            with gzip.open(partial, "wt", encoding="utf-8") as packed:
+            with gzip.open(partial, "wt", 5, encoding="utf-8") as packed:
                 packed.writelines(lines)
         else:
             with partial.open("w", encoding="utf-8") as plain:

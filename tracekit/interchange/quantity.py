@@ -61,12 +61,12 @@ def duration_ns(value: Any, name: str, ns_per_unit: int) -> int:
 
 
 def _number(value: Any, name: str) -> int | float:
-    try:
-        return int(value) if isinstance(value, int | str) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        pass
+    if isinstance(value, int):
+        return value
     try:
         number = float(value)
+        if isinstance(value, str) and value.strip().isdecimal():
+            return int(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):

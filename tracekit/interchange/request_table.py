@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from tracekit.errors import SourceUnreadable
 from tracekit.interchange.bad_rows import BadRow
 from tracekit.interchange.frontier import Frontier, Step
-from tracekit.interchange.imported import ImportedSession
+from tracekit.interchange.imported import ImportedSession, Row
 from tracekit.interchange.quantity import (
     NS_PER_MS,
     NS_PER_S,
@@ -189,9 +189,7 @@ class RequestTableReader(Reader):
 
     def _take(self, fields: dict[str, Any]) -> None:
         start_ns, end_ns, first_token_ns = _moments(fields)
-        columns: ClassVar[Mapping[str, str]] = {
-            name: fields[name] for name in _TOKENS if fields.get(name) is not None
-        }
+        columns: Row = {name: fields[name] for name in _TOKENS if fields.get(name) is not None}
         if (model := fields.get("model")) is not None:
             columns["model"] = model
         if first_token_ns is not None:

@@ -35,10 +35,10 @@ class Source:
             for line in stream:
                 number += 1
                 if not number % _TELL_EVERY:
-                    self._seen(raw.tell())
+                    self._tell(raw)
                 if not line.isspace():
                     yield number, line
-            self._seen(raw.tell())
+            self._tell(raw)
 
     @contextmanager
     def text(self) -> Iterator[Iterator[str]]:
@@ -57,9 +57,9 @@ class Source:
                 for line in decoded:
                     number += 1
                     if not number % _TELL_EVERY:
-                        self._seen(raw.tell())
+                        self._tell(raw)
                     yield line
-                self._seen(raw.tell())
+                self._tell(raw)
 
             try:
                 yield told()
@@ -75,13 +75,19 @@ class Source:
         """
         with self._streams() as (raw, stream), self._damage(lambda: "its start"):
             content = stream.read()
-            self._seen(raw.tell())
+            self._tell(raw)
         return content
 
     def start(self) -> bytes:
-        """Its first bytes, as stored."""
+        """Its first bytes, as stored; none of a pipe, which can be read only once."""
+        if not self.path.is_file():
+            return b""
         with self._streams() as (raw, _stream):
             return raw.read(4)
+
+    def _tell(self, raw: IO[bytes]) -> None:
+        if raw.seekable():
+            self._seen(raw.tell())
 
     @contextmanager
     def _streams(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
@@ -91,8 +97,7 @@ class Source:
         except OSError as error:
             raise SourceUnreadable.missing(self.path, error.strerror or str(error)) from error
         with raw:
-            packed = raw.read(2) == _GZIP
-            raw.seek(0)
+            packed = raw.peek(2)[:2] == _GZIP
             if not packed:
                 yield raw, raw
             else:
