@@ -63,17 +63,35 @@ def table_of(
     ValueError : a row has a key that rows of `kind` may not fill.
     pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
     """
-    filled = set().union(*rows)
-    if foreign := filled - {column.name for column in columns_of(kind)}:
+    names = set().union(*rows)
+    return table_of_columns(kind, {name: [row.get(name) for row in rows] for name in names}, len(rows), on_unfit)
+
+
+def table_of_columns(
+    kind: Kind,
+    columns: Mapping[str, list[Any]],
+    count: int,
+    on_unfit: Callable[[str], None] | None = None,
+) -> pa.Table:
+    """`columns`, each of `count` values, as a table of the full schema; other columns are null.
+
+    `on_unfit` is as in `table_of`.
+
+    Raises
+    ------
+    ValueError : a column is none that rows of `kind` may fill.
+    pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
+    """
+    if foreign := columns.keys() - {column.name for column in columns_of(kind)}:
         raise ValueError(f"{kind} rows have no column {', '.join(sorted(foreign))}")
     arrays = []
     for field in arrow_schema():
         if field.name == "kind":
-            arrays.append(pa.array([kind.value] * len(rows), pa.string()).cast(field.type))
-        elif field.name in filled:
-            arrays.append(_array([row.get(field.name) for row in rows], field, on_unfit))
+            arrays.append(pa.array([kind.value] * count, pa.string()).cast(field.type))
+        elif field.name in columns:
+            arrays.append(_array(columns[field.name], field, on_unfit))
         else:
-            arrays.append(pa.nulls(len(rows), field.type))
+            arrays.append(pa.nulls(count, field.type))
     return pa.table(arrays, schema=arrow_schema())
 
 

@@ -5,14 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from tracekit.interchange.prefix_tree import Shared
 from tracekit.provenance import Provenance
 from tracekit.schema import EdgeSource, Kind, Status
-from tracekit.trace import TraceWriter, table_of
+from tracekit.trace import TraceWriter, table_of_columns
 
-_ROWS_HELD = 65_536
+_ROWS_HELD = 32_768
 
 Row = dict[str, Any]
+
+
+class _Held:
+    """Rows of one kind that wait to be written, as columns: lists of numbers cost no collection of garbage."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.count = 0
+        self._kind = kind
+        self._columns: dict[str, list[Any]] = {}
+
+    def add(self, row: Row) -> None:
+        """One more row; columns that it or earlier rows lack are null there."""
+        for name, value in row.items():
+            column = self._columns.get(name)
+            if column is None:
+                column = self._columns[name] = [None] * self.count
+            elif len(column) < self.count:
+                column.extend([None] * (self.count - len(column)))
+            column.append(value)
+        self.count += 1
+
+    def take(self) -> pa.Table:
+        """All of them; none is held any longer."""
+        for column in self._columns.values():
+            column.extend([None] * (self.count - len(column)))
+        table = table_of_columns(self._kind, self._columns, self.count)
+        self.count, self._columns = 0, {}
+        return table
 
 
 class ImportedSession:
@@ -42,7 +72,7 @@ class ImportedSession:
             "session_id": self.row_id,
             "start_ns": self.start_ns,
             "end_ns": self.end_ns if self._end_known else None,
-            "status": self.status.value,
+            "status": self.status,
             "origin": "imported",
             **self.columns,
         }
@@ -59,7 +89,9 @@ class ImportedTrace:
         self.calls_without_end = 0
         self._writer = writer
         self._next_row = 0
-        self._held: dict[Kind, list[Row]] = {Kind.SESSION: [], Kind.LLM_CALL: [], Kind.TOOL_SPAN: []}
+        self._held_sessions = _Held(Kind.SESSION)
+        self._held_calls = _Held(Kind.LLM_CALL)
+        self._held_tools = _Held(Kind.TOOL_SPAN)
 
     def open_session(self, start_ns: int, **columns: Any) -> ImportedSession:
         """A session that begins; `columns` are of its row."""
@@ -68,7 +100,7 @@ class ImportedTrace:
 
     def close_session(self, session: ImportedSession) -> None:
         """Its row is written; no step follows."""
-        self._hold(Kind.SESSION, session.row())
+        self._hold(self._held_sessions, session.row())
 
     def add_call(
         self,
@@ -88,7 +120,7 @@ class ImportedTrace:
         if columns.get("input_tokens") is None or columns.get("output_tokens") is None:
             self.calls_without_tokens += 1
         step = self._step(session, start_ns, end_ns, parents, edge_source, row_id)
-        self._hold(Kind.LLM_CALL, {**step, "status": status.value, **columns})
+        self._hold(self._held_calls, {**step, "status": status, **columns})
         return int(step["row_id"])
 
     def add_tool(
@@ -106,7 +138,7 @@ class ImportedTrace:
         """One tool span; its row id."""
         self.tools += 1
         step = self._step(session, start_ns, end_ns, parents, edge_source, row_id)
-        self._hold(Kind.TOOL_SPAN, {**step, "status": status.value, **columns})
+        self._hold(self._held_tools, {**step, "status": status, **columns})
         return int(step["row_id"])
 
     def reserve(self) -> int:
@@ -115,8 +147,8 @@ class ImportedTrace:
 
     def finish(self, provenance: Provenance) -> None:
         """The last rows are written, with what the source did not say."""
-        for kind in self._held:
-            self._write(kind)
+        for held in (self._held_sessions, self._held_calls, self._held_tools):
+            self._writer.write(held.take())
         provenance.not_seen.calls_without_tokens = self.calls_without_tokens
         provenance.not_seen.calls_without_end = self.calls_without_end
         self._writer.provenance = provenance
@@ -137,22 +169,17 @@ class ImportedTrace:
             "start_ns": start_ns,
             "end_ns": end_ns,
             "parents": parents,
-            "edge_source": edge_source.value if parents else None,
+            "edge_source": edge_source if parents else None,
         }
 
     def _row_id(self) -> int:
         self._next_row += 1
         return self._next_row - 1
 
-    def _hold(self, kind: Kind, row: Row) -> None:
-        held = self._held[kind]
-        held.append(row)
-        if len(held) == _ROWS_HELD:
-            self._write(kind)
-
-    def _write(self, kind: Kind) -> None:
-        self._writer.write(table_of(kind, self._held[kind]))
-        self._held[kind] = []
+    def _hold(self, held: _Held, row: Row) -> None:
+        held.add(row)
+        if held.count == _ROWS_HELD:
+            self._writer.write(held.take())
 
 
 def prefix_columns(shared: Shared, block_tokens: int, input_tokens: int) -> Row:

@@ -23,10 +23,12 @@ def tokens(value: Any, name: str) -> int:
     """
     try:
         count = int(value)
-        if count != float(value):
-            raise BadRow(f"{name} is not a whole number", value)
+        exact = not isinstance(value, float) or count == value
     except (TypeError, ValueError, OverflowError):
-        raise BadRow(f"{name} is not a whole number", value) from None
+        number = _finite(value, name)
+        count, exact = int(number), number.is_integer()
+    if not exact:
+        raise BadRow(f"{name} is not a whole number", value)
     if not 0 <= count <= _INT64_MAX:
         raise BadRow(f"{name} is negative" if count < 0 else f"{name} is beyond 64 bits", value)
     return count
@@ -49,24 +51,22 @@ def duration_ns(value: Any, name: str, ns_per_unit: int) -> int:
     ------
     BadRow : it is no such number.
     """
-    number = _number(value, name)
-    if isinstance(number, int):
-        ns = number * ns_per_unit
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, int):
+        ns = value * ns_per_unit
     else:
+        number = _finite(value, name)
         whole = math.floor(number)
         ns = whole * ns_per_unit + round((number - whole) * ns_per_unit)
-    if not 0 <= ns <= _INT64_MAX:
-        raise BadRow(f"{name} is negative" if ns < 0 else f"{name} is beyond 64 bits of ns", value)
-    return ns
+    if 0 <= ns <= _INT64_MAX:
+        return ns
+    raise BadRow(f"{name} is negative" if ns < 0 else f"{name} is beyond 64 bits of ns", value)
 
 
-def _number(value: Any, name: str) -> int | float:
-    if isinstance(value, int):
-        return value
+def _finite(value: Any, name: str) -> float:
     try:
         number = float(value)
-        if isinstance(value, str) and value.strip().isdecimal():
-            return int(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):

@@ -7,7 +7,7 @@ A row is a session of one call, unless a session id joins rows; then a call star
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -68,6 +68,20 @@ class _Part(NamedTuple):
     at: int
     name: str
     parse: Parse
+
+
+class _Times(NamedTuple):
+    """Which fields hold a table's times; empty where none does."""
+
+    start: str
+    end: str
+    duration: str
+    ttft: str
+
+    @classmethod
+    def among(cls, fields: Iterable[str]) -> _Times:
+        found = {field.partition("_")[0]: field for field in fields}
+        return cls(*(found.get(prefix, "") for prefix in cls._fields))
 
 
 class _OpenSession:
@@ -154,10 +168,11 @@ class RequestTableReader(Reader):
     ) -> None:
         parts = self._parts(source, header)
         width = len(header)
+        times = _Times.among(part.field for part in parts)
         taken, first_fault = 0, None
         for number, row in rows:
             try:
-                self._take(_fields(row, parts, width))
+                self._take(_fields(row, parts, width), times)
                 taken += 1
             except BadRow as fault:
                 self.bad_rows.add(source.path, f"{unit} {number}", fault)
@@ -187,8 +202,8 @@ class RequestTableReader(Reader):
             if name in places
         ]
 
-    def _take(self, fields: dict[str, Any]) -> None:
-        start_ns, end_ns, first_token_ns = _moments(fields)
+    def _take(self, fields: dict[str, Any], times: _Times) -> None:
+        start_ns, end_ns, first_token_ns = _moments(fields, times)
         columns: Row = {name: fields[name] for name in _TOKENS if fields.get(name) is not None}
         if (model := fields.get("model")) is not None:
             columns["model"] = model
@@ -233,23 +248,16 @@ def _fields(row: Sequence[Any], parts: Sequence[_Part], width: int) -> dict[str,
     return {field: parse(row[at], name) for field, at, name, parse in parts}
 
 
-def _moments(fields: dict[str, Any]) -> tuple[int, int | None, int | None]:
+def _moments(fields: Mapping[str, Any], times: _Times) -> tuple[int, int | None, int | None]:
     """Start, end and first token, in ns."""
-    start_ns, end_ns = _timed("start", fields), _timed("end", fields)
-    duration_ns, ttft_ns = _timed("duration", fields), _timed("ttft", fields)
-    if start_ns is None and end_ns is not None and duration_ns is not None:
-        start_ns = end_ns - duration_ns
+    start_ns, end_ns = fields.get(times.start), fields.get(times.end)
+    duration_ns, ttft_ns = fields.get(times.duration), fields.get(times.ttft)
     if start_ns is None:
-        raise BadRow("it has no start")
+        if end_ns is None or duration_ns is None:
+            raise BadRow("it has no start")
+        start_ns = end_ns - duration_ns
     if end_ns is None and duration_ns is not None:
         end_ns = start_ns + duration_ns
     if end_ns is not None and end_ns < start_ns:
         raise BadRow("it ends before it starts")
     return start_ns, end_ns, None if ttft_ns is None else start_ns + ttft_ns
-
-
-def _timed(prefix: str, fields: dict[str, Any]) -> int | None:
-    for name in (prefix, f"{prefix}_s", f"{prefix}_ms", f"{prefix}_us", f"{prefix}_ns"):
-        if (value := fields.get(name)) is not None:
-            return int(value)
-    return None

@@ -125,7 +125,7 @@ def test_bad_requests_are_named_by_their_place(tmp_path):
     made = Import(tmp_path, "weka", session(*rows))
     words = " ".join(made.bad)
     for place in (
-        "source0, request 2: out is not a whole number",
+        "source0, request 2: out is not a number",
         "request 3: it is not a JSON object",
         "request 4, its request 1: t is not a number (it is 'soon')",
         "request 5: a subagent without a list of requests",
