@@ -107,6 +107,13 @@ class SourceUnreadable(TracekitError):
         )
 
     @classmethod
+    def beyond_time(cls, start_ns: int) -> Self:
+        return cls(
+            f"A time of the source adds up to {start_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing "
+            "was written; check the unit of its times."
+        )
+
+    @classmethod
     def empty(cls, paths: list[Path]) -> Self:
         return cls(f"No request in {', '.join(map(str, paths))}. Nothing was written.")
 

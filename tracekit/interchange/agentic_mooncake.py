@@ -27,7 +27,7 @@ from tracekit.interchange.imported import Row, prefix_columns
 from tracekit.interchange.interval import union_ns
 from tracekit.interchange.mooncake import BLOCK_TOKENS, fits, prompt_row
 from tracekit.interchange.prefix_tree import PrefixTree, Shared
-from tracekit.interchange.quantity import NS_PER_MS, duration_ns, optional_ns
+from tracekit.interchange.quantity import NS_PER_MS, duration_ns, optional_ns, optional_text
 from tracekit.interchange.reader import JsonLinesReader
 from tracekit.schema import Status
 
@@ -99,7 +99,7 @@ class Reader(JsonLinesReader):
             place=(self.path, f"line {self.line}"),
             request_id=str(name),
             session_id=None if row.get("session_id") is None else str(row["session_id"]),
-            wait_for=[str(dep) for dep in dict.fromkeys(wait_for)],
+            wait_for=list(dict.fromkeys(map(str, wait_for))),
             timestamp_ns=prompt.timestamp_ns,
             delay_ns=prompt.delay_ns or 0,
             tool_ns=optional_ns(row.get("tool_wait_ms"), "tool_wait_ms", NS_PER_MS) or 0,
@@ -246,10 +246,10 @@ def _events(rows: Any) -> list[_ToolEvent]:
 def _event_columns(row: dict[str, Any]) -> Row:
     failed = row.get("error_type") is not None or str(row.get("status")).lower() in ("error", "failed")
     return {
-        "name": row.get("tool_class"),
-        "tool_call_id": row.get("tool_call_id"),
+        "name": optional_text(row.get("tool_class")),
+        "tool_call_id": optional_text(row.get("tool_call_id")),
         "status": Status.ERROR if failed else Status.OK,
-        "error_type": row.get("error_type"),
+        "error_type": optional_text(row.get("error_type")),
         "tool_source": "framework",
     }
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from tracekit.errors import SourceUnreadable
 from tracekit.interchange.prefix_tree import Shared
 from tracekit.provenance import Provenance
 from tracekit.schema import EdgeSource, Kind, Status
 from tracekit.trace import TraceWriter, table_of_columns
 
 _ROWS_HELD = 32_768
+_LAST_NS = 2**63 - 1
 
 Row = dict[str, Any]
 
@@ -162,6 +164,9 @@ class ImportedTrace:
         edge_source: EdgeSource,
         row_id: int | None,
     ) -> Row:
+        last_ns = start_ns if end_ns is None else end_ns
+        if last_ns > _LAST_NS:
+            raise SourceUnreadable.beyond_time(last_ns)
         session.cover(start_ns, end_ns)
         return {
             "row_id": self._row_id() if row_id is None else row_id,

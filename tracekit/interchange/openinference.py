@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from tracekit.interchange.imported import Row
-from tracekit.interchange.quantity import optional_tokens
+from tracekit.interchange.quantity import optional_text, optional_tokens
 from tracekit.interchange.reader import first_of
 from tracekit.interchange.spans import Meaning, Role, Span, SpanReader
 
@@ -22,6 +22,7 @@ _TOKENS = {
     "cache_write_tokens": "llm.token_count.prompt_details.cache_write",
     "reasoning_tokens": "llm.token_count.completion_details.reasoning",
 }
+_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _FIRST_TOKEN = "First Token Stream Event"
 
 
@@ -33,13 +34,13 @@ class Reader(SpanReader):
         attributes = span.attributes
         kind = str(attributes.get("openinference.span.kind", "")).upper()
         conversation_id = attributes.get("session.id")
-        meaning = Meaning(_ROLES.get(kind), None if conversation_id is None else str(conversation_id))
+        meaning = Meaning(_ROLES.get(kind), optional_text(conversation_id))
         if meaning.role is Role.CALL:
             meaning.columns = _call_columns(span, kind)
         elif meaning.role is Role.TOOL:
             meaning.columns = {
                 "name": str(attributes.get("tool.name") or span.name),
-                "tool_call_id": first_of(attributes, ("tool_call.id", "tool.id")),
+                "tool_call_id": optional_text(first_of(attributes, ("tool_call.id", "tool.id"))),
             }
         elif meaning.role is Role.AGENT:
             meaning.columns = {"agent_name": str(attributes.get("agent.name") or span.name)}
@@ -55,9 +56,9 @@ def _call_columns(span: Span, kind: str) -> Row:
     temperature = asked.get("temperature")
     return columns | {
         "api": "embeddings" if kind == "EMBEDDING" else None,
-        "model": None if model is None else str(model),
-        "stream": True if first_ns is not None else asked.get("stream"),
-        "max_tokens": first_of(asked, ("max_tokens", "max_completion_tokens", "max_output_tokens")),
+        "model": optional_text(model),
+        "stream": True if first_ns is not None or asked.get("stream") is True else None,
+        "max_tokens": optional_tokens(first_of(asked, _LIMITS), "max_tokens"),
         "temperature": float(temperature) if isinstance(temperature, int | float) else None,
         "first_token_ns": first_ns,
         "usage_source": "missing" if columns["input_tokens"] is None else "server",

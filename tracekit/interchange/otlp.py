@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracekit.interchange.imported import Row
-from tracekit.interchange.quantity import NS_PER_S, optional_ns, optional_tokens
+from tracekit.interchange.quantity import NS_PER_S, optional_ns, optional_text, optional_tokens
 from tracekit.interchange.reader import first_of
 from tracekit.interchange.spans import Meaning, Role, Span, SpanReader
 
@@ -68,19 +68,21 @@ class Reader(SpanReader):
         conversation_id = first_of(
             attributes, ("gen_ai.conversation.id", "traceloop.association.properties.session_id")
         )
-        meaning = Meaning(role, None if conversation_id is None else str(conversation_id))
+        meaning = Meaning(role, optional_text(conversation_id))
         if role is Role.CALL:
             meaning.columns = _call_columns(span, operation)
         elif role is Role.TOOL:
             name = first_of(attributes, ("gen_ai.tool.name", "traceloop.entity.name"))
             meaning.columns = {
                 "name": str(name or span.name.removeprefix("execute_tool ")),
-                "tool_call_id": first_of(attributes, ("gen_ai.tool.call.id",)),
-                "error_type": attributes.get("error.type"),
+                "tool_call_id": optional_text(attributes.get("gen_ai.tool.call.id")),
+                "error_type": optional_text(attributes.get("error.type")),
             }
         elif role is Role.AGENT:
             meaning.columns = {
-                "agent_name": first_of(attributes, ("gen_ai.agent.name", "traceloop.entity.name"))
+                "agent_name": optional_text(
+                    first_of(attributes, ("gen_ai.agent.name", "traceloop.entity.name"))
+                )
             }
         return meaning
 
@@ -99,8 +101,7 @@ def _call_columns(span: Span, operation: str) -> Row:
         column: optional_tokens(first_of(attributes, names), names[0]) for column, names in _TOKENS.items()
     }
     for column, names in _TEXTS.items():
-        value = first_of(attributes, names)
-        columns[column] = None if value is None else str(value)
+        columns[column] = optional_text(first_of(attributes, names))
     api = str(attributes.get("openai.api.type", ""))
     reasons = attributes.get("gen_ai.response.finish_reasons")
     first_ns = optional_ns(
@@ -111,10 +112,10 @@ def _call_columns(span: Span, operation: str) -> Row:
     columns |= {
         "api": "responses" if api == "responses" else _APIS.get(operation),
         "stream": None if stream is None else bool(stream),
-        "temperature": None if temperature is None else float(temperature),
+        "temperature": float(temperature) if isinstance(temperature, int | float) else None,
         "finish_reason": str(reasons[0]) if isinstance(reasons, list) and reasons else None,
         "first_token_ns": None if first_ns is None else span.start_ns + first_ns,
-        "error_type": None if attributes.get("error.type") is None else str(attributes["error.type"]),
+        "error_type": optional_text(attributes.get("error.type")),
         "usage_source": "missing" if columns["input_tokens"] is None else "server",
     }
     return columns

@@ -84,6 +84,11 @@ def optional_ns(value: Any, name: str, ns_per_unit: int) -> int | None:
     return None if value is None or value == "" else duration_ns(value, name, ns_per_unit)
 
 
+def optional_text(value: Any) -> str | None:
+    """A name or id as text, or None where there is no value."""
+    return None if value is None else str(value)
+
+
 def instant_ns(value: Any, name: str) -> int:
     """A date and time as Unix ns, digits below a microsecond kept; UTC where it names no zone.
 

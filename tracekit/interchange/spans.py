@@ -24,7 +24,7 @@ from tracekit.errors import SourceUnreadable
 from tracekit.interchange.bad_rows import BadRow
 from tracekit.interchange.frontier import Frontier, Step
 from tracekit.interchange.imported import ImportedSession, Row
-from tracekit.interchange.quantity import instant_ns
+from tracekit.interchange.quantity import duration_ns, instant_ns, optional_text
 from tracekit.interchange.reader import Reader
 from tracekit.interchange.source import Source
 from tracekit.schema import EdgeSource, Status
@@ -226,14 +226,14 @@ def _documents(source: Source, reader: Reader) -> Iterator[tuple[str, Any]]:
         return
     try:
         yield f"line {first[0]}", json.loads(first[1])
-    except ValueError:
+    except (ValueError, RecursionError):
         lines.close()  # type: ignore[attr-defined]
         yield "document", _whole(source, reader)
         return
     for number, line in lines:
         try:
             yield f"line {number}", json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             fault = BadRow("it is not JSON", line[:40].decode(errors="replace"))
             reader.bad_rows.add(source.path, f"line {number}", fault)
 
@@ -241,7 +241,7 @@ def _documents(source: Source, reader: Reader) -> Iterator[tuple[str, Any]]:
 def _whole(source: Source, reader: Reader) -> Any:
     try:
         return json.loads(source.whole())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceUnreadable.foreign(
             source.path, reader.settings.name, f"it is not JSON ({error})", None
         ) from error
@@ -255,14 +255,22 @@ def _raw_spans(document: Any) -> Iterator[dict[str, Any]]:
     elif not isinstance(document, dict):
         yield {}
     elif (resources := document.get("resourceSpans") or document.get("resource_spans")) is not None:
-        for resource in resources:
-            scopes = resource.get("scopeSpans") or resource.get("scope_spans") or ()
-            for scope in scopes:
-                yield from scope.get("spans") or ()
+        for resource in _objects(resources):
+            for scope in _objects(resource.get("scopeSpans") or resource.get("scope_spans")):
+                yield from _spans_in(scope)
     elif isinstance(document.get("spans"), list):
-        yield from document["spans"]
+        yield from _spans_in(document)
     elif "resourceLogs" not in document and "resourceMetrics" not in document:
         yield document
+
+
+def _spans_in(scope: Mapping[str, Any]) -> list[Any]:
+    spans = scope.get("spans")
+    return spans if isinstance(spans, list) else []
+
+
+def _objects(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
 
 
 def _span(raw: Any) -> Span:
@@ -270,7 +278,9 @@ def _span(raw: Any) -> Span:
         raise BadRow("it is not a JSON object", raw)
     try:
         return _flat(raw) if isinstance(raw.get("context"), dict) else _otlp(raw)
-    except (KeyError, TypeError, AttributeError):
+    except BadRow:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise BadRow("it is not a span: no ids or times", sorted(raw)[:6]) from None
 
 
@@ -279,7 +289,7 @@ def _otlp(raw: dict[str, Any]) -> Span:
     return Span(
         trace_id=str(raw["traceId"]),
         span_id=str(raw["spanId"]),
-        parent_id=raw.get("parentSpanId") or None,
+        parent_id=optional_text(raw.get("parentSpanId") or None),
         name=str(raw.get("name", "")),
         start_ns=_ns(raw["startTimeUnixNano"]),
         end_ns=None if end is None or int(end) == 0 else _ns(end),
@@ -298,7 +308,7 @@ def _flat(raw: dict[str, Any]) -> Span:
     return Span(
         trace_id=str(raw["context"]["trace_id"]),
         span_id=str(raw["context"]["span_id"]),
-        parent_id=raw.get("parent_id") or None,
+        parent_id=optional_text(raw.get("parent_id") or None),
         name=str(raw.get("name", "")),
         start_ns=instant_ns(raw["start_time"], "start_time"),
         end_ns=None if end is None else instant_ns(end, "end_time"),
@@ -313,10 +323,7 @@ def _flat(raw: dict[str, Any]) -> Span:
 
 
 def _ns(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise BadRow("a time is no number of ns", value) from None
+    return duration_ns(value, "a time of the span", 1)
 
 
 def _value(value: dict[str, Any]) -> Any:

@@ -29,7 +29,7 @@ from tracekit.errors import SourceUnreadable
 from tracekit.interchange.bad_rows import BadRow
 from tracekit.interchange.imported import ImportedSession, Row, prefix_columns
 from tracekit.interchange.prefix_tree import PrefixTree, block_ids
-from tracekit.interchange.quantity import NS_PER_MS, NS_PER_S, duration_ns, optional_ns, tokens
+from tracekit.interchange.quantity import NS_PER_MS, NS_PER_S, duration_ns, optional_ns, optional_text, tokens
 from tracekit.interchange.reader import Reader as AnyReader
 from tracekit.interchange.source import Source
 from tracekit.schema import EdgeSource
@@ -96,7 +96,7 @@ class Reader(AnyReader):
             return
         try:
             file = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceUnreadable.foreign(source.path, "weka", f"it is not JSON ({error})", None) from error
         del content
         if not isinstance(file, dict) or not isinstance(file.get("requests"), list):
@@ -255,7 +255,7 @@ class _Session:
 
 def _block_size(file: dict[str, Any], source: Source) -> int:
     size = file.get("block_size")
-    if not isinstance(size, int) or size < 1:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 < size < 2**31:
         raise SourceUnreadable.foreign(source.path, "weka", "its block_size is no whole number above 0", None)
     return size
 
@@ -265,7 +265,7 @@ def _subagent(row: dict[str, Any]) -> _Subagent:
         raise BadRow("a subagent without a list of requests")
     at_ns = duration_ns(row.get("t"), "t", NS_PER_S)
     lasted_ns = optional_ns(row.get("duration_ms"), "duration_ms", NS_PER_MS)
-    name = row.get("subagent_type")
+    name = optional_text(row.get("subagent_type"))
     if lasted_ns is None:
         return _Subagent(at_ns, None, name)
     return _Subagent(max(at_ns - lasted_ns, 0), at_ns, name)
@@ -287,11 +287,11 @@ def _request(row: Any, origin_ns: int, block_tokens: int) -> _Request:
         input_tokens=input_tokens,
         output_tokens=tokens(row.get("out"), "out"),
         blocks=blocks,
-        model=row.get("model"),
+        model=optional_text(row.get("model")),
         stop=str(row.get("stop") or ""),
         stream={"s": True, "n": False}.get(str(row.get("type"))),
         first_token_ns=None if ttft_ns is None else start_ns + ttft_ns,
-        brings_tool_results="tool_result" in (row.get("input_types") or ()),
+        brings_tool_results="tool_result" in str(row.get("input_types")),
     )
 
 
