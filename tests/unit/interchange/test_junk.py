@@ -77,7 +77,7 @@ def spoilt(sample, draw):
         if draw.random() < 0.2:
             del holder[path[-1]]
         else:
-            holder[path[-1]] = draw.choice(JUNK)
+            holder[path[-1]] = copy.deepcopy(draw.choice(JUNK))
         if not content:
             return content
     return content
