@@ -64,7 +64,9 @@ def table_of(
     pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
     """
     names = set().union(*rows)
-    return table_of_columns(kind, {name: [row.get(name) for row in rows] for name in names}, len(rows), on_unfit)
+    return table_of_columns(
+        kind, {name: [row.get(name) for row in rows] for name in names}, len(rows), on_unfit
+    )
 
 
 def table_of_columns(

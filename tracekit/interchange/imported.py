@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -38,11 +38,11 @@ class _Held:
             column.append(value)
         self.count += 1
 
-    def take(self) -> pa.Table:
+    def take(self, on_unfit: Callable[[str], None]) -> pa.Table:
         """All of them; none is held any longer."""
         for column in self._columns.values():
             column.extend([None] * (self.count - len(column)))
-        table = table_of_columns(self._kind, self._columns, self.count)
+        table = table_of_columns(self._kind, self._columns, self.count, on_unfit)
         self.count, self._columns = 0, {}
         return table
 
@@ -89,6 +89,7 @@ class ImportedTrace:
         self.tools = 0
         self.calls_without_tokens = 0
         self.calls_without_end = 0
+        self.unfit_values = 0
         self._writer = writer
         self._next_row = 0
         self._held_sessions = _Held(Kind.SESSION)
@@ -150,9 +151,10 @@ class ImportedTrace:
     def finish(self, provenance: Provenance) -> None:
         """The last rows are written, with what the source did not say."""
         for held in (self._held_sessions, self._held_calls, self._held_tools):
-            self._writer.write(held.take())
+            self._writer.write(held.take(self._unfit))
         provenance.not_seen.calls_without_tokens = self.calls_without_tokens
         provenance.not_seen.calls_without_end = self.calls_without_end
+        provenance.not_seen.unfit_values = self.unfit_values
         self._writer.provenance = provenance
 
     def _step(
@@ -177,6 +179,9 @@ class ImportedTrace:
             "edge_source": edge_source if parents else None,
         }
 
+    def _unfit(self, _column: str) -> None:
+        self.unfit_values += 1
+
     def _row_id(self) -> int:
         self._next_row += 1
         return self._next_row - 1
@@ -184,7 +189,7 @@ class ImportedTrace:
     def _hold(self, held: _Held, row: Row) -> None:
         held.add(row)
         if held.count == _ROWS_HELD:
-            self._writer.write(held.take())
+            self._writer.write(held.take(self._unfit))
 
 
 def prefix_columns(shared: Shared, block_tokens: int, input_tokens: int) -> Row:
