@@ -79,6 +79,13 @@ def test_mooncake_bad_rows(tmp_path):
         Import(tmp_path, "mooncake", [{"chat_id": 1, "parent_chat_id": -1, "input_length": 3}], force=True)
 
 
+def test_text_that_no_column_can_hold_is_null_and_counted(tmp_path):
+    made = Import(tmp_path, "mooncake", ['{"session_id": "\\ud800", "input_length": 5, "output_length": 5}'])
+    assert made.tokens == [(5, 5)]
+    assert made.trace.provenance.not_seen.unfit_values == 0
+    assert "?" in made.sessions[0]["conversation_id"]
+
+
 def test_the_prefix_tree_is_the_longest_common_prefix():
     draw = random.Random(7)
     for _trial in range(50):
