@@ -54,9 +54,10 @@ def analyze_recording(trace: Trace) -> Recorded:
     sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns", "status"]).sort(
         "start_ns", "row_id"
     )
-    sessions = sessions.with_columns(
-        pl.col("end_ns").fill_null(pl.col("start_ns")),
-        ended=pl.col("end_ns").is_not_null() & (pl.col("status") != "interrupted"),
+    sessions = _ended(
+        sessions.with_columns(ended=pl.col("end_ns").is_not_null() & (pl.col("status") != "interrupted")),
+        calls,
+        tools,
     )
     done = calls.filter(pl.col("end_ns").is_not_null())
     answered = calls.filter(ANSWERED).with_columns(
@@ -66,6 +67,7 @@ def analyze_recording(trace: Trace) -> Recorded:
     where = _shares(done, tools, sessions)
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
+    ends_known = answered["end_ns"].null_count() == 0
     power = gpu_energies(trace)
     return Recorded(
         calls=len(calls),
@@ -77,7 +79,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         e2e_s=_distribution(answered["e2e_s"]),
         session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
         shares=where,
-        no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns else None,
+        no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns and ends_known else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power]),
         input_tokens=_sum(answered["input_tokens"]),
         output_tokens=_sum(answered["output_tokens"]),
@@ -103,6 +105,18 @@ SESSION_S = ((pl.col("end_ns") - pl.col("start_ns")) / 1e9).alias("session_s")
 
 def _frame(trace: Trace, kind: Kind, columns: list[str]) -> pl.DataFrame:
     return pl.DataFrame(pl.from_arrow(trace.rows(kind, columns)))
+
+
+def _ended(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> pl.DataFrame:
+    """The sessions, an unknown end replaced by the last instant that their steps show."""
+    columns = ["session_id", "start_ns", "end_ns"]
+    last = (
+        pl.concat([calls.select(columns), tools.select(columns)])
+        .group_by(row_id="session_id")
+        .agg(last_ns=pl.coalesce("end_ns", "start_ns").max())
+    )
+    joined = sessions.join(last, on="row_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.coalesce("end_ns", "last_ns", "start_ns").alias("end_ns")).drop("last_ns")
 
 
 def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) -> Shares:

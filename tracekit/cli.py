@@ -29,6 +29,10 @@ REGISTRY: dict[str, Row] = {
     "record": Row("tracekit.commands.record", "Run a command and record its LLM calls, tools and GPU power."),
     "analyze": Row("tracekit.commands.analyze", "Show where a trace's time, tokens, joules and dollars go."),
     "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
+    "import": Row(
+        "tracekit.commands.import_", "Turn public traces and other tools' recordings into a trace."
+    ),
+    "export": Row("tracekit.commands.export", "Write a trace in another tool's format."),
     "info": Row("tracekit.commands.info", "Show what a trace holds and what it did not see."),
     "recover": Row("tracekit.commands.recover", "Turn a recording that was cut off into a trace."),
     "demo": Row(

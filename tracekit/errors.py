@@ -5,6 +5,8 @@ TracekitError (exit 2)
 ├── TraceNotFound        no such file
 ├── TraceUnreadable      truncated, foreign, or a newer version
 ├── TraceEmpty           nothing in it that the command could use
+├── SourceUnreadable     a file to import that is missing, damaged, empty or of another format
+├── RowRefused           a bad row, with --strict
 ├── OutputRefused        exists already, or its folder cannot be written
 ├── UnknownName          not in the catalog, with the nearest names
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
@@ -85,6 +87,43 @@ class TraceEmpty(TracekitError):
     def of(cls, path: Path, what: str, why: str) -> Self:
         return cls(
             f"{path} holds no {what}. {why} `tracekit info {path}` lists what the recording saw and did not see."
+        )
+
+
+class SourceUnreadable(TracekitError):
+    @classmethod
+    def missing(cls, path: Path, reason: str) -> Self:
+        return cls(f"{path} cannot be opened ({reason}). Check the path.")
+
+    @classmethod
+    def damaged(cls, path: Path, place: str, reason: str) -> Self:
+        return cls(f"{path} is damaged after {place}: {reason}. Nothing was written; fetch the file again.")
+
+    @classmethod
+    def foreign(cls, path: Path, name: str, reason: str, similar: str | None) -> Self:
+        hint = f" It looks like {similar}: `tracekit import {similar} {path} ...`." if similar else ""
+        return cls(
+            f"{path} is no {name} file: {reason}.{hint} The fields of each format: `tracekit import --help`."
+        )
+
+    @classmethod
+    def beyond_time(cls, start_ns: int) -> Self:
+        return cls(
+            f"A time of the source adds up to {start_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing "
+            "was written; check the unit of its times."
+        )
+
+    @classmethod
+    def empty(cls, paths: list[Path]) -> Self:
+        return cls(f"No request in {', '.join(map(str, paths))}. Nothing was written.")
+
+
+class RowRefused(TracekitError):
+    @classmethod
+    def at(cls, path: Path, place: str, fault: str) -> Self:
+        return cls(
+            f"{path}, {place}: {fault}. Nothing was written. Correct it, or leave out --strict to skip and count "
+            "such rows."
         )
 
 

@@ -27,7 +27,10 @@ class Host:
 
 @dataclass
 class NotSeen:
-    """What the recording knows it missed; every field counts something."""
+    """What the recording knows it missed; every field counts something.
+
+    `bad_rows` (by reason) and `calls_without_end` are of imports.
+    """
 
     calls_without_tokens: int = 0
     interrupted_calls: int = 0
@@ -40,6 +43,8 @@ class NotSeen:
     lost_records: int = 0
     unfit_values: int = 0
     power: str | None = None
+    bad_rows: dict[str, int] = field(default_factory=dict)
+    calls_without_end: int = 0
 
 
 @dataclass

@@ -113,7 +113,7 @@ COLUMNS: tuple[Column, ...] = (
     _required("kind", "category", _ALL, "What the row is."),
     _required("row_id", "int64", _ALL, "Unique in the file; other columns refer to rows by it."),
     _required("start_ns", "int64", _ALL, "Start, or the instant of a sample or mark (Unix epoch).", "ns"),
-    _optional("end_ns", "int64", _SPAN, "End; null if interrupted.", "ns"),
+    _optional("end_ns", "int64", _SPAN, "End; null if interrupted, or if an imported source has none.", "ns"),
     _required("status", "category", _SPAN, "ok, error, cancelled (closed before its end) or interrupted (process died)."),
     _optional("error_type", "string", _SPAN, "Class of the exception, the server's error code, or the HTTP status.", otel="error.type"),
     _optional("host", "category", _ALL, "Host that produced the row."),

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -63,18 +63,37 @@ def table_of(
     ValueError : a row has a key that rows of `kind` may not fill.
     pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
     """
-    allowed = {column.name: column for column in columns_of(kind)}
-    for row in rows:
-        if foreign := row.keys() - allowed.keys():
-            raise ValueError(f"{kind} rows have no column {', '.join(sorted(foreign))}")
+    names = set().union(*rows)
+    return table_of_columns(
+        kind, {name: [row.get(name) for row in rows] for name in names}, len(rows), on_unfit
+    )
+
+
+def table_of_columns(
+    kind: Kind,
+    columns: Mapping[str, list[Any]],
+    count: int,
+    on_unfit: Callable[[str], None] | None = None,
+) -> pa.Table:
+    """`columns`, each of `count` values, as a table of the full schema; other columns are null.
+
+    `on_unfit` is as in `table_of`.
+
+    Raises
+    ------
+    ValueError : a column is none that rows of `kind` may fill.
+    pyarrow.ArrowException, TypeError, OverflowError : a value does not fit, and there is no `on_unfit`.
+    """
+    if foreign := columns.keys() - {column.name for column in columns_of(kind)}:
+        raise ValueError(f"{kind} rows have no column {', '.join(sorted(foreign))}")
     arrays = []
     for field in arrow_schema():
         if field.name == "kind":
-            arrays.append(pa.array([kind.value] * len(rows), pa.string()).cast(field.type))
-        elif field.name in allowed:
-            arrays.append(_array([row.get(field.name) for row in rows], field, on_unfit))
+            arrays.append(pa.array([kind.value] * count, pa.string()).cast(field.type))
+        elif field.name in columns:
+            arrays.append(_array(columns[field.name], field, on_unfit))
         else:
-            arrays.append(pa.nulls(len(rows), field.type))
+            arrays.append(pa.nulls(count, field.type))
     return pa.table(arrays, schema=arrow_schema())
 
 
@@ -114,20 +133,54 @@ def write_trace(
     OutputRefused : the file exists and `force` is off, or its folder cannot be written.
     OSError : the disk is full; nothing is left behind.
     """
-    check_output(path, force=force)
-    schema = arrow_schema().with_metadata({METADATA_KEY: provenance.to_json()})
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-            for kind in Kind:
-                table = tables.get(kind)
-                if table is not None and table.num_rows:
-                    writer.write_table(table.replace_schema_metadata(schema.metadata), ROWS_PER_GROUP)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with TraceWriter(path, force=force) as writer:
+        for kind in Kind:
+            if (table := tables.get(kind)) is not None:
+                writer.write(table)
+        writer.provenance = provenance
+
+
+class TraceWriter:
+    """A trace written piece by piece, each a table of one kind; it appears at `path` whole or not at all.
+
+    Used as a context: an exception inside it leaves nothing behind. `provenance` is set before the end.
+
+    Raises
+    ------
+    OutputRefused : the file exists and `force` is off, or its folder cannot be written.
+    """
+
+    def __init__(self, path: Path, *, force: bool = False) -> None:
+        check_output(path, force=force)
+        self.provenance: Provenance | None = None
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+    def __enter__(self) -> Self:
+        self._file = pq.ParquetWriter(self._partial, arrow_schema(), compression="zstd")
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        """Appends rows of one kind, as `table_of` makes them.
+
+        Raises
+        ------
+        OSError : the disk is full.
+        """
+        if table.num_rows:
+            self._file.write_table(table.replace_schema_metadata(None), ROWS_PER_GROUP)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None and self.provenance is not None:
+                self._file.add_key_value_metadata({METADATA_KEY: self.provenance.to_json()})
+            self._file.close()
+            if kind is None:
+                with self._partial.open("rb") as written:
+                    os.fsync(written.fileno())
+                os.replace(self._partial, self._path)
+        finally:
+            self._partial.unlink(missing_ok=True)
 
 
 def check_output(path: Path, *, force: bool) -> None:
@@ -208,7 +261,7 @@ def _parquet_file(path: Path) -> pq.ParquetFile:
 
 
 def _provenance(path: Path, file: pq.ParquetFile) -> Provenance:
-    text = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+    text = (file.metadata.metadata or {}).get(METADATA_KEY)
     if text is None:
         raise TraceUnreadable.foreign(path)
     try:

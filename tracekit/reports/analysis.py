@@ -24,12 +24,13 @@ def analysis_document(
         "schema_version": SCHEMA_VERSION,
         "trace": str(trace.path),
         "headline": _headline(recorded, replays),
+        "origin": trace.provenance.origin,
         "labels": trace.provenance.labels,
         "recorded": recorded_document(recorded),
         "replays": replays,
         "assumptions": [
             *_prompt_notes(recorded),
-            *([f"what was recorded: {labels}"] if labels else []),
+            *([f"what was {trace.provenance.origin}: {labels}"] if labels else []),
             *assumptions,
         ],
         "sources": {

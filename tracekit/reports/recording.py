@@ -55,6 +55,15 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
         yield plural(not_seen.unreadable_lines, "torn record")
     if not_seen.lost_records:
         yield f"{plural(not_seen.lost_records, 'record')} that could not be written"
+    yield from _not_in_source(not_seen)
+
+
+def _not_in_source(not_seen: NotSeen) -> Iterator[str]:
+    """What an imported source did not say, or said badly."""
+    for reason, count in sorted(not_seen.bad_rows.items()):
+        yield f"{plural(count, 'row')} of the source ({reason})"
+    if not_seen.calls_without_end:
+        yield f"the end of {plural(not_seen.calls_without_end, 'call')} (the source has none)"
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

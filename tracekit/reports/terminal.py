@@ -62,7 +62,10 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
         _line(console, document["headline"], bold=True)
         if document["labels"]:
             labels = "; ".join(f"{name}: {text}" for name, text in document["labels"].items())
-            _line(console, f"What was recorded is no user's workload: {labels}.")
+            what = (
+                "Imported" if document["origin"] == "imported" else "What was recorded is no user's workload"
+            )
+            _line(console, f"{what}: {labels}.")
         console.print()
         _print_recorded(console, recorded)
     print_replays(document, console)
