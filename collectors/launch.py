@@ -81,8 +81,9 @@ def record(
     if sample_power:
         sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
     try:
+        others = _children()  # the sampler, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
-        code = _Watch(child, signals, notes).code()
+        code = _Watch(child, signals, notes, others).code()
     finally:
         if sampler is not None:
             _await_first_record(sampler, directory)
@@ -287,7 +288,8 @@ class _Signals:
 class _Watch:
     """The agent's process while it runs, and the orphans it leaves."""
 
-    def __init__(self, child: int, signals: _Signals, notes: Writer) -> None:
+    def __init__(self, child: int, signals: _Signals, notes: Writer, others: set[int]) -> None:
+        self._others = others
         self._child = child
         self._signals = signals
         self._notes = notes
@@ -326,24 +328,23 @@ class _Watch:
     def _wait_for_orphans(self) -> None:
         """Give processes that outlive the agent a moment to finish their records, and say who did not."""
         end = time.monotonic() + STRAGGLER_SECONDS
-        while (orphans := _children()) and time.monotonic() < end:
+        while (orphans := _children() - self._others) and time.monotonic() < end:
             for orphan in orphans:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
             time.sleep(0.01)
-        for orphan in _children():
+        for orphan in sorted(_children() - self._others):
             self._notes.note("process_left_running", _name(orphan))
 
 
-def _children() -> list[int]:
-    """Children of this process, and orphans that became ours; the sampler has a group of its own."""
+def _children() -> set[int]:
+    """Children of this process, and orphans that became ours, whatever session and group they are in."""
     if not sys.platform.startswith("linux"):
-        return []
+        return set()
     try:
-        pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        return set(map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()))
     except OSError:
-        return []
-    return [int(pid) for pid in pids if _group(int(pid)) == os.getpgrp()]
+        return set()
 
 
 def _name(pid: int) -> str:

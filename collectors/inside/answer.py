@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .plain import label
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -37,8 +39,8 @@ class Answer:
     def add_common(self, item: dict[str, Any]) -> None:
         """Take what every kind of object may carry at its top."""
         take = item.get
-        self.response_id = self.response_id or string(take("id"))
-        self.model = self.model or string(take("model"))
+        self.response_id = self.response_id or label(take("id"))
+        self.model = self.model or label(take("model"))
         self.usage = take("usage") if isinstance(take("usage"), dict) else self.usage
         self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
         if take("error"):
@@ -55,7 +57,7 @@ class Answer:
 
     def add_call(self, key: Any, call_id: Any, name: Any) -> bool:
         """Take a tool call's id and name; servers that number every call 0 still give each its own id."""
-        call_id, name = string(call_id) or None, string(name) or None
+        call_id, name = label(call_id) or None, label(name) or None
         call = self._calls.get(key)
         if call is not None and call_id and call["id"] and call["id"] != call_id:
             self._calls[key, len(self._calls)] = call
@@ -70,7 +72,7 @@ class Answer:
     def finish(self, reason: Any, *, is_complete: bool = True) -> None:
         """Generation is over, for this reason; the first one given counts."""
         if isinstance(reason, str) and reason:
-            self.finish_reason = self.finish_reason or reason
+            self.finish_reason = self.finish_reason or label(reason)
             self.is_complete = self.is_complete or is_complete
 
     def fail(self, error: Any) -> None:

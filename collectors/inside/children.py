@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from .state import STATE
 
@@ -18,15 +17,15 @@ _PROBES = frozenset(
 )
 
 
-def started(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note the process that an audit event announces, unless it is one that we follow."""
-    if event == "os.system":
-        _note("sh", "not_python")
-        return
-    if event == "os.posix_spawn" and sys._getframe(2).f_globals.get("__name__") == "subprocess":
-        return  # told by subprocess.Popen already
-    executable, argv = arguments[0], arguments[1]
-    environment = arguments[3] if event == "subprocess.Popen" else arguments[2]
+def started(executable: Any, argv: Any, environment: Any) -> None:
+    """Note a process that the agent started, unless it is one that we follow.
+
+    Parameters
+    ----------
+    executable : the program's file; None if it is `argv`'s first word.
+    argv : its words, or a single one.
+    environment : None if it is the agent's own.
+    """
     if isinstance(argv, (str, bytes)) or not isinstance(argv, (list, tuple)):
         argv = [argv]
     words = [_word(word) for word in argv]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 
+from .plain import name
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ def task_name() -> str | None:
         if asyncio is None or asyncio._get_running_loop() is None:
             return None
         task = asyncio.current_task()
-        return None if task is None else str(task.get_name())
+        return None if task is None else name(task.get_name())
     except Exception:
         return None
 

@@ -53,7 +53,7 @@ def _message(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
         function = call.get("function") or call.get("custom")
         function = function if isinstance(function, dict) else {}
         index = call.get("index")
-        key = (choice, position if index is None else str(index))
+        key = (str(choice), position if index is None else str(index))
         has_output = answer.add_call(key, call.get("id"), function.get("name")) or has_output
         for argument in ("arguments", "input"):
             has_output = answer.add_text(function.get(argument), is_answer=False) or has_output
@@ -152,7 +152,7 @@ def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
     if kind == "message_start" and isinstance(message, dict):
         answer.add_common(message)
     elif kind == "content_block_start" and isinstance(block, dict):
-        return _block(answer, event.get("index"), block)
+        return _block(answer, str(event.get("index")), block)
     elif kind == "content_block_delta" and isinstance(delta, dict):
         has_output = answer.add_text(delta.get("text"))
         has_output = answer.add_text(delta.get("thinking"), is_answer=False) or has_output

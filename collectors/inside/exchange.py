@@ -11,6 +11,7 @@ import os
 
 from .context import place, scope_id
 from .identity import hashing
+from .plain import counted, digits, label
 from .request import request_facts
 from .response import Reading, http_error_type
 from .state import STATE
@@ -96,11 +97,11 @@ class Exchange:
             scope=scope_id(writer.new_id),
             transport=transport,
             clock_point="app_read",
-            scheme=url[0],
-            host=url[1],
-            port=url[2],
-            path=url[3],
-            retry_count=int(retry_count) if retry_count and retry_count.isdigit() else None,
+            scheme=label(url[0]),
+            host=label(url[1]),
+            port=counted(url[2], 32),
+            path=label(url[3]),
+            retry_count=digits(retry_count),
             request=facts,
         )
         writer.write("attempt_start", self._now(), fields)
@@ -151,14 +152,14 @@ class Exchange:
     def _bare_outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
         status, error_type = "cancelled" if closed_early else "ok", None
         if error is not None:
-            error_type = type(error).__name__
+            error_type = label(type(error).__name__)
             status = "cancelled" if error_type in _CANCELLED else "error"
         elif self._status is not None and self._status >= 300:
             status, error_type = "error", http_error_type(self._status, None)
         return {
             "id": self._id,
             "status": status,
-            "http_status": self._status,
+            "http_status": counted(self._status, 32),
             "error_type": error_type,
             "first_byte_ns": self._stamps[0] if self._stamps else None,
             "first_token_ns": None,

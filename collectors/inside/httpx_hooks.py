@@ -82,11 +82,19 @@ def _observe(transport: str, request: Any) -> Exchange | None:
             return None
         url = request.url
         address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
-        body = getattr(request, "_content", None)
+        body = _body(request)
         return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
     except Exception as error:
         STATE.failed("observe", error)
         return None
+
+
+def _body(request: Any) -> bytes | None:
+    """The request's bytes, if they are in memory; behind a redirect only its stream has them."""
+    body = getattr(request, "_content", None)
+    if body is None:
+        body = getattr(getattr(request, "stream", None), "_stream", None)
+    return body if isinstance(body, bytes) else None
 
 
 def _attach(response: Any, exchange: Exchange, tee: Any) -> None:

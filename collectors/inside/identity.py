@@ -9,6 +9,7 @@ from hashlib import blake2b
 from .state import STATE
 
 BLOCK_BYTES = 256
+BLOCKS_UP_TO = 1024 * 1024  # of a prompt: more text than models read; behind it lie images, and parts suffice
 
 
 class Hashing:
@@ -36,7 +37,7 @@ class Hashing:
 
 
 class PrefixHash:
-    """One running hash over a prompt, read off at every part's end and every 256 bytes."""
+    """One running hash over a prompt, read off at every part's end and every 256 bytes of its first 1 MiB."""
 
     def __init__(self, hashing: Hashing) -> None:
         self._hash = hashing.new()
@@ -53,17 +54,18 @@ class PrefixHash:
         """Append bytes; the hash of everything so far, 16 hex digits."""
         update, digest, blocks = self._hash.update, self._hash.digest, self._blocks
         first = BLOCK_BYTES - self.length % BLOCK_BYTES
+        last = min(len(data), BLOCKS_UP_TO - self.length)
         self.length += len(data)
         start = 0
-        for end in range(first, len(data) + 1, BLOCK_BYTES):
+        for end in range(first, last + 1, BLOCK_BYTES):
             update(data[start:end])
             blocks.append(digest())
             start = end
-        update(data[start:])
+        update(memoryview(data)[start:])
         return self._hash.hexdigest()
 
     def blocks(self) -> str:
-        """Base64 of the little-endian 64-bit hashes up to each multiple of 256 bytes."""
+        """Base64 of the little-endian 64-bit hashes up to each multiple of 256 bytes, within the first 1 MiB."""
         return base64.b64encode(b"".join(self._blocks)).decode("ascii")
 
 

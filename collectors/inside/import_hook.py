@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 # library -> the module beside this one whose patch(module) hooks it
-HOOKS = {"httpx": "httpx_hooks", "httpx2": "httpx_hooks"}
+HOOKS = {"httpx": "httpx_hooks", "httpx2": "httpx_hooks", "subprocess": "process_hooks"}
 
 
 class PatchingFinder:
@@ -51,6 +51,9 @@ def _real_spec(name: str, path: Sequence[str] | None, target: ModuleType | None)
 
 def _patch_after_execution(loader: Any) -> None:
     """Shadow `exec_module` on this one loader, so that the loader stays the object everybody expects."""
+    if isinstance(loader, type):  # a frozen or built-in module's, which all of those share
+        STATE.note("hook_error", "import_hook: " + loader.__name__)
+        return
     original = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
@@ -71,6 +74,10 @@ def patch(module: ModuleType) -> None:
             from . import httpx_hooks
 
             httpx_hooks.patch(module)
+        else:
+            from . import process_hooks
+
+            process_hooks.patch(module)
     except Exception as error:
         STATE.failed("patch " + module.__name__, error)
 

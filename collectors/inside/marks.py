@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 
 from .context import place, session_id
+from .plain import finite, mark_value
+from .plain import name as plain_name
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -24,9 +26,12 @@ def mark(name: str, value: Any = None) -> None:
     writer = STATE.writer
     if writer is None:
         return
-    if not (value is None or isinstance(value, (str, int, float, bool))):
-        value = _text(value)
-    fields = {"pid": os.getpid(), "session": session_id(), "name": str(name), "value": value}
+    fields = {
+        "pid": os.getpid(),
+        "session": session_id(),
+        "name": plain_name(name) or "",
+        "value": mark_value(value),
+    }
     writer.write("mark", writer.clock.now_ns(), fields)
 
 
@@ -48,7 +53,11 @@ class session:  # noqa: N801  (reads as a verb: `with session("task 7"):`)
 
     def score(self, score: float) -> None:
         """How well the task went; the last score counts."""
-        self._score = score
+        if STATE.writer is None:
+            return
+        self._score = finite(score)
+        if self._score is None and score is not None:
+            STATE.note("score_not_read", type(score).__name__)
 
     def __enter__(self) -> Self:
         writer = STATE.writer
@@ -57,8 +66,8 @@ class session:  # noqa: N801  (reads as a verb: `with session("task 7"):`)
             fields = {
                 "id": self.id,
                 "pid": os.getpid(),
-                "name": self._name,
-                "conversation_id": self._conversation_id,
+                "name": plain_name(self._name),
+                "conversation_id": plain_name(self._conversation_id),
             }
             writer.write("session_start", writer.clock.now_ns(), fields)
             self._token = STATE.session.set(self.id)
@@ -77,7 +86,7 @@ class session:  # noqa: N801  (reads as a verb: `with session("task 7"):`)
             fields = {
                 "id": session_id,
                 "status": _status(kind),
-                "error_type": kind.__name__ if kind else None,
+                "error_type": _class_name(kind),
                 "score": self._score,
             }
             writer.write("session_end", writer.clock.now_ns(), fields)
@@ -96,14 +105,17 @@ class Span:
 
     __slots__ = ("_token", "id")
 
-    def __init__(self, name: str, call_id: str | None) -> None:
+    def __init__(self, name: str | None, call_id: str | None) -> None:
+        self.id: str | None = None
         self._token: Token[str | None] | None = None
         writer = STATE.writer
-        self.id = None if writer is None else writer.new_id()
         if writer is not None:
+            self.id = writer.new_id()
             fields = {"id": self.id, "pid": os.getpid()}
             fields.update(place())
-            fields.update(name=name, tool_call_id=call_id, source="framework")
+            fields.update(
+                name=plain_name(name) or "tool", tool_call_id=plain_name(call_id), source="framework"
+            )
             writer.write("tool_start", writer.clock.now_ns(), fields)
 
     def enter(self) -> None:
@@ -118,7 +130,7 @@ class Span:
         """The tool is done; `kind` is the class of the exception that it raised."""
         writer = STATE.writer
         if writer is not None and self.id is not None:
-            fields = {"id": self.id, "status": _status(kind), "error_type": kind.__name__ if kind else None}
+            fields = {"id": self.id, "status": _status(kind), "error_type": _class_name(kind)}
             writer.write("tool_end", writer.clock.now_ns(), fields)
             self.id = None
 
@@ -136,15 +148,19 @@ class _Tool:
             return function
         from .functions import recorded
 
-        plain = getattr(function, "__func__", function)
-        name = self._name or str(getattr(plain, "__name__", "tool"))
-        call_id = self._call_id
-        wrapped: Function = recorded(function, lambda: Span(name, call_id))
+        try:
+            plain = getattr(function, "__func__", function)
+            name = plain_name(self._name) or plain_name(getattr(plain, "__name__", None))
+            call_id = plain_name(self._call_id)
+            wrapped: Function = recorded(function, lambda: Span(name, call_id))
+        except Exception as error:  # an object that can be called and little else
+            STATE.failed("tool", error)
+            return function
         return wrapped
 
     def __enter__(self) -> Self:
         if STATE.writer is not None:
-            span = Span(self._name or "tool", self._call_id)
+            span = Span(self._name, self._call_id)
             span.enter()
             self._spans.append(span)
         return self
@@ -206,8 +222,5 @@ def _status(kind: type[BaseException] | None) -> str:
     )
 
 
-def _text(value: Any) -> str:
-    try:
-        return str(value)
-    except Exception:
-        return type(value).__name__
+def _class_name(kind: type[BaseException] | None) -> str | None:
+    return None if kind is None else plain_name(getattr(kind, "__name__", "Exception"))

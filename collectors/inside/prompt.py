@@ -6,6 +6,8 @@ before every long request, so the last few prompts are remembered and compared, 
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from .identity import Hashing, PrefixHash
 from .json_text import encoder
 
@@ -29,7 +31,7 @@ else:
     Part = namedtuple("Part", "role value text tool_call_ids tool_result_id")
 
 REMEMBERED_PROMPTS = 4
-REMEMBERED_BYTES = 8 * 1024 * 1024  # longer prompts are not kept in the agent's memory
+REMEMBERED_BYTES = 32 * 1024 * 1024  # of all of them together
 
 _canonical = encoder(sort_keys=True, ensure_ascii=False)
 
@@ -73,10 +75,15 @@ class Memory:
         longest = max(known, key=lambda prompt: len(prompt.values), default=None)
         start = Prompt(hashing) if longest is None else longest
         prompt = start.extended(parts[len(start.values) :])
-        if prompt.prefix.length <= REMEMBERED_BYTES:
-            others = [other for other in self._prompts if other is not longest]
-            self._prompts = (prompt, *others[: REMEMBERED_PROMPTS - 1])
+        others = [other for other in self._prompts if other is not longest]
+        self._prompts = _newest((prompt, *others[: REMEMBERED_PROMPTS - 1]))
         return prompt
+
+
+def _newest(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
+    """As many of the first prompts as may be kept in the agent's memory."""
+    ends = accumulate(prompt.prefix.length for prompt in prompts)
+    return tuple(prompt for prompt, end in zip(prompts, ends) if end <= REMEMBERED_BYTES)
 
 
 def _facts(part: Part, prefix: PrefixHash, hashing: Hashing) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .identity import BLOCK_BYTES, Hashing
+from .plain import counted, label, real
 from .prompt import Memory, Part
 from .wire import model_of
 
@@ -23,14 +24,14 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
     tools = body.get("tools") or body.get("functions")
     return {
         "api": api,
-        "model": model_of(body, path),
+        "model": label(model_of(body, path)),
         "stream": body.get("stream") is True,
         "include_usage": _flag(options.get("include_usage")) if isinstance(options, dict) else None,
-        "max_tokens": _number(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
-        "temperature": _number(body, "temperature"),
-        "choice_count": _number(body, "n"),
+        "max_tokens": _first(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
+        "temperature": real(body.get("temperature")),
+        "choice_count": counted(body.get("n"), 32),
         "tools_offered": len(tools) if isinstance(tools, list) else 0,
-        "previous_response_id": _string(body.get("previous_response_id")),
+        "previous_response_id": label(body.get("previous_response_id")),
         "conversation_id": _conversation(body.get("conversation")),
         "body_bytes": len(raw),
         "body_hash": hashing.of_bytes(raw),
@@ -58,8 +59,8 @@ def text_of(content: Any) -> str:
 def _chat_parts(body: dict[str, Any]) -> Iterator[Part]:
     yield from _tools(body)
     for message in _dicts(body.get("messages")):
-        role = _string(message.get("role")) or "unknown"
-        result = _string(message.get("tool_call_id"))
+        role = label(message.get("role")) or "unknown"
+        result = label(message.get("tool_call_id"))
         yield Part(role, message, text_of(message.get("content")), _ids(message.get("tool_calls")), result)
 
 
@@ -77,15 +78,15 @@ def _responses_parts(body: dict[str, Any]) -> Iterator[Part]:
 
 
 def _responses_item(item: dict[str, Any]) -> Part:
-    kind = _string(item.get("type")) or "message"
-    call_id = _string(item.get("call_id"))
+    kind = label(item.get("type")) or "message"
+    call_id = label(item.get("call_id"))
     if kind.endswith("_output"):
         return Part("tool", item, text_of(item.get("output")), [], call_id)
     if kind.endswith("_call"):
         return Part("assistant", item, "", [call_id] if call_id else [], None)
     if kind == "message":
-        return Part(_string(item.get("role")) or "unknown", item, text_of(item.get("content")), [], None)
-    return Part("assistant" if kind == "reasoning" else kind, item, "", [], None)
+        return Part(label(item.get("role")) or "unknown", item, text_of(item.get("content")), [], None)
+    return Part(kind, item, "", [], None)
 
 
 def _messages_parts(body: dict[str, Any]) -> Iterator[Part]:
@@ -94,11 +95,11 @@ def _messages_parts(body: dict[str, Any]) -> Iterator[Part]:
     if system:
         yield Part("system", system, text_of(system), [], None)
     for message in _dicts(body.get("messages")):
-        role, content = _string(message.get("role")) or "unknown", message.get("content")
+        role, content = label(message.get("role")) or "unknown", message.get("content")
         pieces = _dicts(content)
         results = [piece for piece in pieces if piece.get("type") == "tool_result"]
         for result in results:
-            yield Part("tool", result, text_of(result.get("content")), [], _string(result.get("tool_use_id")))
+            yield Part("tool", result, text_of(result.get("content")), [], label(result.get("tool_use_id")))
         if results:
             pieces = [piece for piece in pieces if piece.get("type") != "tool_result"]
             if pieces:
@@ -141,24 +142,21 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
 
 
 def _ids(calls: Any) -> list[str]:
-    return [call["id"] for call in _dicts(calls) if isinstance(call.get("id"), str)] if calls else []
-
-
-def _string(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    ids = [label(call.get("id")) for call in _dicts(calls)] if calls else []
+    return [call_id for call_id in ids if call_id is not None]
 
 
 def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-def _number(body: dict[str, Any], *keys: str) -> float | None:
+def _first(body: dict[str, Any], *keys: str) -> int | None:
     for key in keys:
-        value = body.get(key)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = counted(body.get(key))
+        if value is not None:
             return value
     return None
 
 
 def _conversation(value: Any) -> str | None:
-    return _string(value.get("id")) if isinstance(value, dict) else _string(value)
+    return label(value.get("id")) if isinstance(value, dict) else label(value)

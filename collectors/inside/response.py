@@ -120,7 +120,12 @@ class Reading:
 
 
 def http_error_type(status: int, reading: Reading | None) -> str:
-    """What to call a refused request: the server's own name for the error, else the status."""
+    """What to call a refused request: the server's own name for the error, else the status.
+
+    A redirect is an attempt that failed as well: the client sends the same body once more, elsewhere.
+    """
+    if 300 <= status < 400:
+        return "redirect"
     named = reading.answer.error_type if reading is not None else None
     return named if named and named != "server_error" else f"http_{status}"
 

@@ -6,8 +6,10 @@ import os
 import sys
 from _thread import RLock
 from itertools import count
+from time import sleep
 
 from .clock import Clock
+from .plain import label, without_lone_surrogates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 LOST_SLOTS = 512
 """The file `lost` holds a count for each process, at its id modulo this."""
+LOCK_TRIES = 20  # a stopped process may hold the lock for ever; a count is not worth a waiting agent
+LOCK_PAUSE_SECONDS = 0.0005
 
 
 class Writer:
@@ -36,7 +40,6 @@ class Writer:
         self._directory = directory
         self._counter = directory + "/lost"
         self._spare = spare
-        self._all_lost = 0
         self._version = version
         self._reset()
         if hasattr(os, "register_at_fork"):
@@ -51,14 +54,16 @@ class Writer:
         self._prefix = ""
         self._torn = False
         self._lost = 0
-        self._all_lost = 0
         self._opening = RLock()
 
     def new_id(self) -> str:
-        """An id no other record of this recording has."""
-        if self._pid != os.getpid():
-            self._ready()
-        return self._prefix + str(next(self._ids))
+        """An id no other record of this recording has, also where no spool file can be opened any more."""
+        try:
+            if self._pid != os.getpid():
+                self._ready()
+            return self._prefix + str(next(self._ids))
+        except Exception:  # the recording is over and its directory gone, or every descriptor is taken
+            return f"{os.getpid()}-{self.clock.now_ns():x}-n{next(self._ids)}"
 
     def write(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
         """Append one record; whatever goes wrong, the caller goes on."""
@@ -130,11 +135,10 @@ class Writer:
 
     def _lose(self) -> None:
         self._lost += 1
-        self._all_lost += 1
         try:
-            file = os.open(self._counter, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+            file = os.open(self._counter, os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
             try:
-                os.pwrite(file, self._all_lost.to_bytes(8, "little"), os.getpid() % LOST_SLOTS * 8)
+                _count_one(file, os.getpid() % LOST_SLOTS * 8)
             finally:
                 os.close(file)
         except Exception:
@@ -188,20 +192,57 @@ class Writer:
             "pid": self._pid,
             "ppid": os.getppid(),
             "host": os.uname().nodename if hasattr(os, "uname") else "",
-            "argv0": os.path.basename(str(arguments[0])),
+            "argv0": label(os.path.basename(str(arguments[0]))),
+            "executable": label(os.path.basename(str(sys.executable or ""))),
             "python": "{}.{}.{}".format(*sys.version_info[:3]),
             "recorder": self._version,
         }
+
+
+def _count_one(file: int, place: int) -> None:
+    """Add one to the count at `place`, which processes of other times, or of far-off ids, have in common."""
+    lock = _lock(file)
+    try:
+        count = int.from_bytes(os.pread(file, 8, place), "little") + 1
+        os.pwrite(file, count.to_bytes(8, "little"), place)
+    finally:
+        if lock is not None:
+            lock(file)
+
+
+def _lock(file: int) -> Callable[[int], None] | None:
+    """Lock the file and give what unlocks it; None without locks, or if nobody lets go for a while."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    for _ in range(LOCK_TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # noqa: PERF203
+            sleep(LOCK_PAUSE_SECONDS)
+        except OSError:
+            return None
+        else:
+            return lambda file: fcntl.flock(file, fcntl.LOCK_UN)
+    return None
 
 
 _to_json: Callable[[Any], str] | None = None
 
 
 def encode(record: dict[str, Any]) -> bytes:
-    """The record as one line of JSON.
+    """The record as one line of JSON, in ASCII, whose texts are valid Unicode.
 
     Flat records are spelled by hand until somebody else imports json: it is a third of our start-up time.
     """
+    line = _spelled(record)
+    if b"\\ud" in line:  # characters beyond U+FFFF, or half of one: a file name, a server's odd string
+        line = _spelled(without_lone_surrogates(record))
+    return line
+
+
+def _spelled(record: dict[str, Any]) -> bytes:
     if "json" not in sys.modules:
         line = _flat(record)
         if line is not None:

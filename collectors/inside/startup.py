@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 
-from . import import_hook, stand_in
+from . import import_hook, process_hooks, stand_in
 from .clock import Clock
 from .spool import Writer
 from .state import STATE
@@ -13,9 +12,6 @@ from .state import STATE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
-
-_PROCESS_STARTS = frozenset(("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system"))
 
 
 def install(injected_directory: str = "", environment: Mapping[str, str] = os.environ) -> bool:
@@ -39,7 +35,7 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()
-    for step in (import_hook.install, stand_in.install, _listen_for_processes):
+    for step in (import_hook.install, stand_in.install, process_hooks.patch_os):
         _try(step)
     return True
 
@@ -49,18 +45,3 @@ def _try(step: Callable[[], None]) -> None:
         step()
     except Exception as error:
         STATE.failed("install", error)
-
-
-def _listen_for_processes() -> None:
-    state, starts = STATE, _PROCESS_STARTS  # a hook outlives its module's names
-
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in starts:
-            try:
-                from . import children
-
-                children.started(event, arguments)
-            except Exception as error:
-                state.failed("children", error)
-
-    sys.addaudithook(hook)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .plain import counted, real
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -33,29 +35,24 @@ def _with_separate_cache(counts: dict[str, int | None], usage: dict[str, Any]) -
     written = _count(usage, "cache_creation_input_tokens")
     total = counts["input"]
     if total is not None and "prompt_tokens" not in usage:
-        total += (read or 0) + (written or 0)
+        total = counted(total + (read or 0) + (written or 0))
     return dict(counts, input=total, cached=read, cache_write=written)
 
 
 def engine_times(timings: dict[str, Any] | None) -> dict[str, float | None]:
     """What llama.cpp reports about its own work on the request."""
     timings = timings or {}
-    cached = timings.get("cache_n")
     return {
-        "engine_prefill_ms": _milliseconds(timings.get("prompt_ms")),
-        "engine_decode_ms": _milliseconds(timings.get("predicted_ms")),
-        "engine_cached_tokens": cached if type(cached) is int else None,
+        "engine_prefill_ms": real(timings.get("prompt_ms")),
+        "engine_decode_ms": real(timings.get("predicted_ms")),
+        "engine_cached_tokens": counted(timings.get("cache_n")),
     }
-
-
-def _milliseconds(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _count(counts: dict[str, Any], *names: str) -> int | None:
     for name in names:
-        value = counts.get(name)
-        if type(value) is int and value >= 0:
+        value = counted(counts.get(name))
+        if value is not None:
             return value
     return None
 

@@ -181,6 +181,20 @@ def test_an_agent_and_its_children(record: Any, agent: Any, tmp_path: Path) -> N
     assert run.spool.run["exit_code"] == 0
 
 
+def test_ordinary_code_is_not_listened_to(record: Any) -> None:
+    """An audit hook would be called for every `id()` and `sys._getframe()` of the agent's."""
+    program = """if True:
+    import os, sys, timeit
+    before = "subprocess" in sys.modules
+    import subprocess
+    print(before, hasattr(subprocess.Popen.__init__, "__tracekit__"), type(os.system).__name__)
+    plain = min(timeit.repeat("len(x)", globals={"x": ()}, number=20000, repeat=20))
+    print(min(timeit.repeat("id(x)", globals={"x": ()}, number=20000, repeat=20)) < 4 * plain)
+    """
+    run = record([sys.executable, "-c", program])
+    assert (run.code, run.stdout, run.stderr) == (0, "False True Wrapped\nTrue\n", "")
+
+
 def test_marks_and_hooks_meet(record: Any, agent: Any) -> None:
     """The hooks were loaded under a private name; the program imports the installed tracekit."""
     program = """
@@ -405,8 +419,23 @@ def test_orphans_finish_their_records(record: Any, agent: Any) -> None:
     assert record(agent(program)).models == ["orphan"]
 
 
-def test_who_stays_behind_is_named(record: Any) -> None:
-    program = "import subprocess; subprocess.Popen(['sleep', '3'])"
+def test_orphans_in_a_session_of_their_own_finish_too(record: Any, agent: Any) -> None:
+    program = """
+    import os, time
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(0.3)
+        ask("daemon")
+        os._exit(0)
+    """
+    run = record(agent(program), sample_power=True)
+    assert run.models == ["daemon"]
+    assert not [note for note in run.of("note") if note["what"] == "process_left_running"]
+
+
+@pytest.mark.parametrize("own_session", [False, True])
+def test_who_stays_behind_is_named(record: Any, own_session: bool) -> None:
+    program = f"import subprocess; subprocess.Popen(['sleep', '3'], start_new_session={own_session})"
     run = record([sys.executable, "-c", program])
     assert ("process_left_running", "sleep") in [(note["what"], note["detail"]) for note in run.of("note")]
 

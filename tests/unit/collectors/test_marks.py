@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import inspect
 import os
+import shutil
 import threading
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tracekit import mark, session, tool
+from tracekit.collectors.inside.state import STATE
 
 
 def test_nothing_happens_when_not_recorded() -> None:
@@ -213,3 +220,105 @@ def test_methods_of_every_kind_stay_what_they_are(recorded: Any) -> None:
 
     assert (Kit().fixed(6), Kit.fixed(7), Kit.made(8), Kit().bound(9)) == (6, 7, ("Kit", 8), 9)
     assert [record["name"] for record in recorded("tool_start")] == ["fixed", "fixed", "made", "bound"]
+
+
+class Odd:
+    """An object that neither speaks nor counts, as proxies and closed handles do."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("odd")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("odd")
+
+    def __float__(self) -> float:
+        raise RuntimeError("odd")
+
+    def __call__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("score", "kept"),
+    [
+        (np.float32(0.5), 0.5),
+        (Decimal("0.25"), 0.25),
+        (Fraction(1, 2), 0.5),
+        (True, 1.0),
+        (None, None),
+        (np.array([1.0, 2.0]), None),
+        (float("nan"), None),
+        (10**400, None),
+        ("good", None),
+        (Odd(), None),
+    ],
+)
+def test_scores_are_numbers_or_nothing(recorded: Any, score: Any, kept: float | None) -> None:
+    with session() as task:
+        task.score(score)
+    assert recorded("session_end")[0]["score"] == kept
+    notes = [(note["what"], note["detail"]) for note in recorded("note")]
+    assert notes == ([] if kept is not None or score is None else [("score_not_read", type(score).__name__)])
+
+
+def test_names_and_ids_are_text(recorded: Any) -> None:
+    file = os.fsdecode(b"caf\xe9")
+    for name, kept in ((7, "7"), (Odd(), "Odd"), (b"x", "b'x'"), (file, "caf?"), ("x" * 999, "x" * 512)):
+        with session(name, name), tool(name if name.__class__ is not Odd else "Odd", call_id=name):  # type: ignore[call-overload]
+            mark(name)  # type: ignore[arg-type]
+        [start], [work] = recorded("session_start")[-1:], recorded("tool_start")[-1:]
+        assert (start["name"], start["conversation_id"]) == (kept, kept)
+        assert (work["name"], work["tool_call_id"], recorded("mark")[-1]["name"]) == (kept, kept, kept)
+
+
+def test_mark_values_are_text_or_numbers(recorded: Any) -> None:
+    class Level(enum.IntEnum):
+        HIGH = 3
+
+    class Colour(str, enum.Enum):  # noqa: UP042  (Python 3.10 and libraries spell it so)
+        RED = "red"
+
+    values = [
+        Level.HIGH,
+        Colour.RED,
+        np.float64(0.5),
+        np.int64(4),
+        2**70,
+        10**5000,
+        Odd(),
+        os.fsdecode(b"\xe9"),
+        True,
+    ]
+    for value in values:
+        mark("m", value)
+    kept = [record["value"] for record in recorded("mark")]
+    assert kept == [3, "red", 0.5, "4", str(2**70), "int", "Odd", "?", True]
+
+
+def test_an_object_that_cannot_be_wrapped_stays_itself(
+    recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tracekit.collectors.inside import functions
+
+    monkeypatch.setattr(functions, "recorded", None)
+    odd = Odd()
+    assert tool(odd) is odd
+    assert tool(odd)() == 1
+    assert recorded("note")[0]["detail"] == "tool: TypeError"
+
+
+def test_marks_outlive_the_recording(recorded: Any, tmp_path: Path) -> None:
+    """A daemon goes on when the spool is merged and gone; its children have no file at all."""
+
+    @tool
+    def work() -> int:
+        return 42
+
+    shutil.rmtree(tmp_path)
+    assert STATE.writer is not None
+    STATE.writer._reset()
+    with session("s") as task:
+        assert work() == 42
+        task.score(1)
+        mark("m")
+    tmp_path.mkdir()

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracekit.collectors.inside import encoding, sse, usage, wire
-from tracekit.collectors.inside.identity import BLOCK_BYTES, Hashing, PrefixHash
+from tracekit.collectors.inside import encoding, prompt, sse, usage, wire
+from tracekit.collectors.inside.identity import BLOCK_BYTES, BLOCKS_UP_TO, Hashing, PrefixHash
 from tracekit.collectors.inside.request import request_facts
 from tracekit.collectors.inside.response import Reading
 
@@ -109,7 +109,7 @@ def test_parts_of_a_responses_request() -> None:
     assert [part["role"] for part in parts] == [
         "system",
         "user",
-        "assistant",
+        "reasoning",
         "assistant",
         "tool",
         "assistant",
@@ -256,6 +256,85 @@ def test_usage_words() -> None:
     deepseek = usage.usage_of({"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 4})
     assert deepseek == {"input": 9, "cached": 4, "cache_write": None, "output": 1, "reasoning": None}
     assert usage.engine_times({"prompt_ms": True, "cache_n": 2.5})["engine_prefill_ms"] is None
+
+
+def test_odd_numbers_are_unknown() -> None:
+    found = facts("chat", messages=[], n=2**40, max_tokens=10**20, temperature=float("inf"))
+    assert (found["choice_count"], found["max_tokens"], found["temperature"]) == (None, None, None)
+    found = facts("chat", messages=[], n=True, max_tokens=100.0, temperature=10**400)
+    assert (found["choice_count"], found["max_tokens"], found["temperature"]) == (None, 100, None)
+    assert isinstance(found["max_tokens"], int)
+    counts = usage.usage_of({"prompt_tokens": 10**20, "completion_tokens": 7, "cached_tokens": -1})
+    assert counts == {"input": None, "cached": None, "cache_write": None, "output": 7, "reasoning": None}
+    apart = usage.usage_of({"input_tokens": 2**63 - 1, "cache_read_input_tokens": 1})
+    assert apart is not None
+    assert apart["input"] is None
+    assert usage.engine_times({"prompt_ms": 10**400, "predicted_ms": 2, "cache_n": 2**70}) == {
+        "engine_prefill_ms": None,
+        "engine_decode_ms": 2.0,
+        "engine_cached_tokens": None,
+    }
+
+
+def test_long_names_are_cut() -> None:
+    long = "x" * 10_000
+    call = {"id": long, "function": {"name": long}}
+    body = {
+        "id": long,
+        "model": long,
+        "choices": [{"finish_reason": long, "message": {"content": long, "tool_calls": [call]}}],
+    }
+    found = read("chat", json.dumps(body).encode(), kind="application/json").facts(HASHING)
+    short = "x" * 512
+    assert (found["response_id"], found["model"], found["finish_reason"]) == (short, short, short)
+    assert found["tool_calls"] == [{"id": short, "name": short}]
+    assert found["output_bytes"] == 10_000
+    message = {"role": long, "content": "", "tool_calls": [call], "tool_call_id": long}
+    asked = facts("chat", path="/" + long, model=long, messages=[message])
+    [part] = asked["parts"]
+    assert (asked["model"], part["role"], part["tool_call_ids"], part["tool_result_id"]) == (
+        short,
+        short,
+        [short],
+        short,
+    )
+
+
+def test_an_index_that_is_none() -> None:
+    """What a server sends as the place of a choice, a call or a block may be anything."""
+    block = {"type": "content_block_start", "index": {}, "content_block": {"type": "tool_use", "id": "a"}}
+    assert read("messages", b"data: %s\n\n" % json.dumps(block).encode()).answer.tool_calls[0]["id"] == "a"
+    chunk = {"choices": [{"index": [1], "delta": {"tool_calls": [{"id": "a", "index": {}}]}}]}
+    assert read("chat", b"data: %s\n\n" % json.dumps(chunk).encode()).answer.tool_calls[0]["id"] == "a"
+
+
+def test_a_huge_prompt_has_blocks_at_its_beginning_only() -> None:
+    """Behind that lie images; there, part boundaries say enough, and hashing stays quick."""
+    messages = [{"role": "user", "content": "a" * (3 << 19)}, {"role": "user", "content": "b" * 5000}]
+    found = facts("chat", model="m", messages=messages)
+    blocks = base64.b64decode(found["block_hashes"])
+    assert len(blocks) == 8 * BLOCKS_UP_TO // BLOCK_BYTES
+    canonical = [json.dumps(message, sort_keys=True, separators=(",", ":")).encode() for message in messages]
+    for part, end in zip(
+        found["parts"], ("".join(map(bytes.decode, canonical[:n])) for n in (1, 2)), strict=True
+    ):
+        assert part["prefix_hash"] == HASHING.of_bytes(end.encode())
+    assert blocks[-8:].hex() == HASHING.of_bytes(canonical[0][:BLOCKS_UP_TO])
+
+
+def test_long_prompts_are_remembered_up_to_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompt, "REMEMBERED_BYTES", 1000)
+    memory = prompt.Memory()
+    for text, kept in (
+        ("a" * 300, 1),
+        ("b" * 300, 2),
+        ("c" * 300, 3),
+        ("d" * 300, 3),
+        ("e" * 2000, 0),
+        ("f", 1),
+    ):
+        memory.prompt([prompt.Part("user", text, text, [], None)], HASHING)
+        assert len(memory._prompts) == kept
 
 
 JSON = st.recursive(

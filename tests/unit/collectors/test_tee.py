@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -108,3 +110,48 @@ def test_a_transport_that_has_the_answer_already(hooked: Any) -> None:
         (end,) = hooked("attempt_end")
     assert end["status"] == "ok"
     assert end["response"]["usage"]["output"] == 4
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+@pytest.mark.parametrize("status", [307, 308])
+def test_the_call_behind_a_redirect_is_seen(hooked: Any, library: Any, status: int) -> None:
+    """The client sends the body once more, as a stream; the hop is an attempt of the same body that failed."""
+
+    def answer(request: Any) -> Any:
+        if request.url.path.startswith("/old"):
+            return library.Response(status, headers={"location": "/new/chat/completions"}, text="moved")
+        return library.Response(200, json={"id": "x", "usage": {"prompt_tokens": 3}})
+
+    def check() -> None:
+        [hop, call], ends = hooked("attempt_start")[-2:], hooked("attempt_end")[-2:]
+        assert [start["path"] for start in (hop, call)] == ["/old/chat/completions", "/new/chat/completions"]
+        assert hop["request"]["body_hash"] == call["request"]["body_hash"]
+        assert (hop["retry_count"], call["retry_count"]) == (0, 0)
+        assert [(end["status"], end["http_status"], end["error_type"]) for end in ends] == [
+            ("error", status, "redirect"),
+            ("ok", 200, None),
+        ]
+
+    async def ask() -> None:
+        async with library.AsyncClient(
+            transport=library.MockTransport(answer), follow_redirects=True
+        ) as client:
+            await client.post("http://x/old/chat/completions", json=BODY, headers=retries)
+
+    retries = {"x-stainless-retry-count": "0"}
+    with library.Client(transport=library.MockTransport(answer), follow_redirects=True) as client:
+        assert client.post("http://x/old/chat/completions", json=BODY, headers=retries).json()["id"] == "x"
+    check()
+    asyncio.run(ask())
+    check()
+    assert hooked("note") == []
+
+
+@pytest.mark.parametrize(
+    ("header", "count"), [("2", 2), ("\u00b2", None), ("-1", None), ("9" * 30, None), ("9" * 5000, None)]
+)
+def test_odd_retry_counts(hooked: Any, header: str, count: int | None) -> None:
+    headers = {"x-stainless-retry-count": header.encode()}
+    with httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200))) as client:
+        client.post(URL, json=BODY, headers=headers)  # type: ignore[arg-type]
+    assert hooked("attempt_start")[0]["retry_count"] == count

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +38,15 @@ def test_first_record_says_who_writes(writer: Writer, tmp_path: Path) -> None:
         os.getppid(),
         "9.9",
     )
+    assert process["executable"] == os.path.basename(sys.executable)
     assert file.name == f"{os.getpid()}-{process['ns']}.jsonl"
     assert mark == {"t": "mark", "ns": 5, "name": "ü", "value": [1, None]}
 
 
 def test_the_clock_is_the_supervisors() -> None:
-    assert abs(Clock("5000000000000:0").now_ns() - 5000000000000) >= 0
+    before = time.monotonic_ns()
+    told = Clock("5000000000000:2000").now_ns()
+    assert before <= told - 5000000000000 + 2000 <= time.monotonic_ns()
     assert Clock("7:0").offset_ns == 7
     assert abs(Clock("rubbish").offset_ns - Clock().offset_ns) < 10_000_000
 
@@ -142,6 +149,34 @@ def test_threads(writer: Writer, tmp_path: Path) -> None:
     assert found.unreadable_lines == 0
 
 
+def test_texts_in_the_spool_are_valid_unicode(writer: Writer, tmp_path: Path) -> None:
+    """A file name that is no UTF-8, or half an emoji from a server, would break every reader downstream."""
+    odd = os.fsdecode(b"caf\xe9.txt")
+    for value in (odd, [odd, {odd: odd}], "\U0001f600"):
+        writer.write("mark", 1, {"value": value})
+    found = [record["value"] for record in read_spool(tmp_path).records if record["t"] == "mark"]
+    assert found == ["caf?.txt", ["caf?.txt", {"caf?.txt": "caf?.txt"}], "\U0001f600"]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_ids_never_fail_and_never_repeat(writer: Writer, tmp_path: Path) -> None:
+    """In a daemon that forks when the recording is over; its first id opens a file that nobody can open."""
+    ids = [writer.new_id()]
+    shutil.rmtree(tmp_path)
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(theirs, " ".join(writer.new_id() for _ in range(3)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    ids += os.read(ours, 1000).decode().split()
+    os.close(ours)
+    os.close(theirs)
+    ids.append(writer.new_id())
+    assert len(set(ids)) == 5
+    tmp_path.mkdir()
+
+
 @settings(deadline=None)
 @given(
     st.dictionaries(
@@ -192,3 +227,47 @@ def test_losses_are_counted_where_nothing_more_fits(tmp_path: Path, monkeypatch:
     for number in range(5):
         writer.write("mark", number, {})
     assert read_spool(tmp_path).lost_records == 5
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_processes_that_share_a_slot_add_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    """Process ids are used again, and more processes than slots may run; a held lock makes nobody wait long."""
+    lost = tmp_path / "lost"
+    lost.write_bytes(bytes(8 * spool.LOST_SLOTS))
+    clock = Clock()
+
+    def full(*arguments: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with lost.open("rb") as other:
+        if held:
+            fcntl.flock(other, fcntl.LOCK_EX)
+        for pid, count in ((1000, 7), (1000 + spool.LOST_SLOTS, 2), (1000, 1)):
+            with monkeypatch.context() as patch:
+                patch.setattr(spool.os, "getpid", lambda pid=pid: pid)
+                patch.setattr(spool.os, "write", full)
+                writer = Writer(str(tmp_path), clock, is_agent=False)
+                for _ in range(count):
+                    writer.write("mark", 1, {})
+    assert read_spool(tmp_path).lost_records == 10
+    assert lost.stat().st_size == 8 * spool.LOST_SLOTS
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_processes_that_lose_at_once_add_up(tmp_path: Path) -> None:
+    lost = tmp_path / "lost"
+    lost.write_bytes(bytes(8))
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            file = os.open(lost, os.O_RDWR)
+            for _ in range(200):
+                spool._count_one(file, 0)
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert int.from_bytes(lost.read_bytes(), "little") == 800
