@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tracekit.assembly.lineage import GENERATED_ROLES
 from tracekit.schema import Kind
 from tracekit.trace import Trace
 
@@ -85,7 +86,7 @@ def _answered_bytes(parts: list[_Boundary], roles: list[str], whole_prompts: set
     ends = [
         after.end_bytes
         for before, after, role in zip(parts, parts[1:], roles[1:], strict=False)
-        if role == "assistant" and before.digest in whole_prompts
+        if role in GENERATED_ROLES and before.digest in whole_prompts
     ]
     return max(ends, default=0)
 

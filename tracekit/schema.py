@@ -173,7 +173,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("tool_history_bytes", "int64", _CALL, "Tool results.", "bytes"),
     _optional("output_bytes", "int64", _CALL, "Length of the generated text and tool arguments.", "bytes"),
     _optional("block_bytes", "int32", _CALL, "Bytes in a block of block_hashes.", "bytes"),
-    _optional("block_hashes", "list[uint64]", _CALL, "Keyed hash of the canonical prompt up to the end of each block (chained)."),
+    _optional("block_hashes", "list[uint64]", _CALL, "Keyed hash of the canonical prompt up to the end of each block (chained), in its first MiB."),
     _optional("part_hashes", "list[uint64]", _CALL, "Keyed hash of the canonical prompt up to the end of each part (message)."),
     _optional("part_end_bytes", "list[int64]", _CALL, "Where each part ends in the canonical prompt.", "bytes"),
     _optional("part_roles", "list[string]", _CALL, "Role of each part."),

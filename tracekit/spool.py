@@ -11,7 +11,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 
 | t | other keys |
 |---|---|
-| process | pid, ppid, host, argv0, python (version), recorder (package version) |
+| process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
 | attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request |
 | attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response |
 | tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
@@ -25,7 +25,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,
 stream, include_usage, max_tokens, temperature, choice_count, tools_offered, previous_response_id,
 conversation_id, body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
-uint64: the keyed hash of the canonical prompt up to each multiple of block_bytes) and ``parts``, a list in
+uint64: the keyed hash of the canonical prompt up to each multiple of block_bytes, in its first MiB) and ``parts``, a list in
 template order of {role, bytes, prefix_hash, content_hash, tool_call_ids, tool_result_id}.
 
 ``response``: response_id, model, finish_reason, usage ({input, cached, cache_write, output, reasoning} or

@@ -43,7 +43,7 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         processes_not_followed=_tally(notes, "process_not_followed") or _nobody(spool),
         processes_left_running=sum(_tally(notes, "process_left_running").values()),
         requests_not_read=sum(_tally(notes, "request_not_read").values()),
-        hook_errors=_tally(notes, "hook_error") | _tally(notes, "hash_key_missing"),
+        hook_errors=_tally(notes, "hook_error", "hash_key_missing", "score_not_read"),
         unreadable_lines=spool.unreadable_lines,
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
@@ -77,5 +77,5 @@ def _lost(spool: Spool, notes: Iterable[Record]) -> int:
     return sum(int(count) if count.isdigit() else 1 for count in told)
 
 
-def _tally(notes: Iterable[Record], what: str) -> dict[str, int]:
-    return dict(Counter(str(note.get("detail")) for note in notes if note.get("what") == what))
+def _tally(notes: Iterable[Record], *what: str) -> dict[str, int]:
+    return dict(Counter(str(note.get("detail")) for note in notes if note.get("what") in what))

@@ -41,7 +41,7 @@ class _Place(NamedTuple):
 
 
 class _Index:
-    """Finished calls under a key, alone, with their prompt and with their task; O(log n) a question."""
+    """Finished calls under a key, with and without their prompt and task; O(log n) a question."""
 
     def __init__(self) -> None:
         self._places: dict[Hashable, list[_Place]] = defaultdict(list)
@@ -52,15 +52,24 @@ class _Index:
             return
         self._count += 1
         place = _Place(call.end_ns, self._count, call)
-        for full_key in ((key,), (key, "prompt", call.prompt_hash), (key, "task", call.last.context)):
+        prompt_hash, task = call.prompt_hash, call.last.context
+        for full_key in (
+            (key, prompt_hash, task),
+            (key, prompt_hash, None),
+            (key, None, task),
+            (key, None, None),
+        ):
             insort(self._places[full_key], place)
 
     def last(self, key: Hashable, before: Call, prompt_hashes: Iterable[int | None] = ()) -> Call | None:
-        """The last call under `key` that ended before `before` began: of those prompts, its task, or any."""
-        candidates = [
-            (key, "prompt", prompt_hash) for prompt_hash in prompt_hashes if prompt_hash is not None
-        ]
-        for full_key in (*candidates, (key, "task", before.first.context), (key,)):
+        """The last call under `key` that ended before `before` began.
+
+        Of those prompts and its task, else of those prompts, else of its task, else any.
+        """
+        task = before.first.context
+        known = [prompt_hash for prompt_hash in prompt_hashes if prompt_hash is not None]
+        of_prompts = [(key, prompt_hash, place) for place in (task, None) for prompt_hash in known]
+        for full_key in (*of_prompts, (key, None, task), (key, None, None)):
             places = self._places.get(full_key)
             if places:
                 count = bisect_right(places, before.start_ns, key=lambda place: place.end_ns)
@@ -69,7 +78,7 @@ class _Index:
         return None
 
     def __contains__(self, key: Hashable) -> bool:
-        return (key,) in self._places
+        return (key, None, None) in self._places
 
 
 class Lineage:
