@@ -17,7 +17,7 @@ from tracekit.trace import Trace
 
 _COLUMNS = (
     "start_ns", "row_id", "model", "server_host", "server_port", "input_tokens", "cached_tokens",
-    "prompt_bytes", "block_bytes", "block_hashes",
+    "prompt_bytes", "prefix_tokens", "block_bytes", "block_hashes",
     "part_hashes", "part_end_bytes", "part_roles",
 )  # fmt: skip
 
@@ -50,7 +50,7 @@ def prefix_reuse(trace: Trace) -> PrefixReuse:
     known = [row for row in rows if row["input_tokens"]]
     reports = [row for row in known if row["cached_tokens"] is not None]
     return PrefixReuse(
-        shareable=_shareable([row for row in known if row["part_hashes"] and row["prompt_bytes"]]),
+        shareable=_shareable(known),
         server_cached=_ratio(
             sum(row["cached_tokens"] for row in reports), sum(row["input_tokens"] for row in reports)
         ),
@@ -60,6 +60,16 @@ def prefix_reuse(trace: Trace) -> PrefixReuse:
 
 
 def _shareable(rows: list[dict[str, Any]]) -> float | None:
+    """By tokens where the source says how many are shared, else by hashes; None if no call has either."""
+    told = [row for row in rows if row["prefix_tokens"] is not None]
+    hashed = [
+        row for row in rows if row["prefix_tokens"] is None and row["part_hashes"] and row["prompt_bytes"]
+    ]
+    shared_tokens = sum(row["prefix_tokens"] for row in told) + _hashed_tokens(hashed)
+    return _ratio(shared_tokens, sum(row["input_tokens"] for row in (*told, *hashed)))
+
+
+def _hashed_tokens(rows: list[dict[str, Any]]) -> float:
     caches: dict[object, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
     shared_tokens = 0.0
     for row in rows:
@@ -71,7 +81,7 @@ def _shareable(rows: list[dict[str, Any]]) -> float | None:
         shared_tokens += shared_bytes / row["prompt_bytes"] * row["input_tokens"]
         seen.update(place.digest for place in boundaries)
         whole_prompts.add(parts[-1].digest)
-    return _ratio(shared_tokens, sum(row["input_tokens"] for row in rows))
+    return shared_tokens
 
 
 def _block_ends(row: dict[str, Any]) -> list[_Boundary]:

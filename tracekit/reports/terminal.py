@@ -163,7 +163,7 @@ def _token_table(recorded: Document) -> Table:
         for key, label in _CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
-    table.add_row("input seen before, in prompts or answers (by bytes)", units.percent(prefix["shareable"]))
+    table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
     return table
 
 
