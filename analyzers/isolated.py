@@ -8,9 +8,19 @@ next begins when the one before has ended.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from tracekit.analyzers.hardware import power_curve, step_cost
-from tracekit.analyzers.kernels.layout import FleetLimits, Floats, Ints, Outcome, State, StepKind, Workload
+from tracekit.analyzers.kernels.layout import (
+    NOBODY,
+    FleetLimits,
+    Floats,
+    Ints,
+    Outcome,
+    State,
+    StepKind,
+    Workload,
+)
 from tracekit.analyzers.kernels.replay import replay
 from tracekit.analyzers.scenario import Fleet
 
@@ -25,28 +35,42 @@ def isolated_sessions_j(workload: Workload, fleet: Fleet) -> Floats:
     return np.asarray(busy_j + _idle_j(outcome, start_s, end_s), dtype=np.float64)
 
 
-def isolated_calls_j(workload: Workload, fleet: Fleet) -> Floats:
-    """Busy joules of each call at batch 1, shape (calls,), in the order of the outcome's calls."""
-    return np.asarray(_alone(chain_calls(workload), fleet).calls["energy_j"], dtype=np.float64)
+def isolated_calls_j(workload: Workload, fleet: Fleet, cached_tokens: Ints) -> Floats:
+    """Busy joules of each call at batch 1, shape (calls,), in the order of the outcome's calls.
+
+    `cached_tokens` (calls,) are those that each call finds in the cache.
+    """
+    outcome = _alone(chain_calls(workload, cached_tokens), fleet)
+    return np.asarray(outcome.calls["energy_j"][1::2], dtype=np.float64)
 
 
-def chain_calls(workload: Workload) -> Workload:
-    """One session of all calls, one after the other."""
+def chain_calls(workload: Workload, cached_tokens: Ints) -> Workload:
+    """One session of all calls, one after the other, each after a call that computes what it is to find."""
     calls = np.flatnonzero(workload.kind == StepKind.CALL)
-    count = len(calls)
+    count = 2 * len(calls)
+    is_call = np.arange(count) % 2 == 1
+    input_tokens, output_tokens = (
+        np.stack([first, tokens[calls]], axis=1).ravel()
+        for first, tokens in (
+            (np.maximum(1, cached_tokens), workload.input_tokens),
+            (np.ones(len(calls), np.int64), workload.output_tokens),
+        )
+    )
     return Workload(
         session_arrival_s=np.zeros(1),
         session_tail_s=np.zeros(1),
         session_step_start=np.array([0, count], dtype=np.int64),
-        kind=workload.kind[calls],
+        kind=np.full(count, StepKind.CALL, np.int8),
         session=np.zeros(count, np.int64),
-        input_tokens=workload.input_tokens[calls],
-        output_tokens=workload.output_tokens[calls],
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
         duration_s=np.zeros(count),
         lag_s=np.zeros(count),
         parent_count=np.minimum(np.arange(count), 1).astype(np.int64),
         child_start=np.minimum(np.arange(count + 1), count - 1).astype(np.int64),
         child_index=np.arange(1, count, dtype=np.int64),
+        prefix_parent=np.where(is_call, np.arange(count) - 1, NOBODY),
+        prefix_tokens=np.where(is_call, np.repeat(cached_tokens, 2), 0),
     )
 
 
@@ -73,7 +97,17 @@ def chain_sessions(workload: Workload) -> Workload:
         parent_count=np.bincount(child, minlength=count).astype(np.int64),
         child_start=np.searchsorted(parent[order], np.arange(count + 1)).astype(np.int64),
         child_index=child[order],
+        prefix_parent=np.where(_is_own(workload), workload.prefix_parent, NOBODY),
     )
+
+
+def _is_own(workload: Workload) -> npt.NDArray[np.bool_]:
+    """Whether a step's prefix parent is in its own session: alone, a session finds nothing of another's.
+
+    What earlier sessions leave in the cache goes before anything of its own does, so the cache is as good as empty.
+    """
+    parent = workload.prefix_parent
+    return np.asarray((parent != NOBODY) & (workload.session[parent] == workload.session))
 
 
 def _edges(workload: Workload) -> tuple[Ints, Ints]:

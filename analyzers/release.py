@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from tracekit.analyzers.kernels.layout import Floats, Ints, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Floats, Ints, Workload
 from tracekit.errors import ScenarioInvalid
 
 ReleaseName = Literal["recorded", "scaled", "poisson"]
@@ -61,6 +61,7 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: np.ndarray) -> Wor
     edges = np.arange(child_start[-1]) - np.repeat(
         child_start[:-1] - workload.child_start[steps], child_counts
     )
+    prefix_parent = _drawn_parents(workload, steps, offset)
     return Workload(
         session_arrival_s=arrival_s,
         session_tail_s=workload.session_tail_s[drawn],
@@ -74,4 +75,17 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: np.ndarray) -> Wor
         parent_count=workload.parent_count[steps],
         child_start=child_start.astype(np.int64),
         child_index=(workload.child_index[edges] + np.repeat(offset, child_counts)).astype(np.int64),
+        prefix_parent=prefix_parent,
+        prefix_tokens=np.where(prefix_parent == NOBODY, 0, workload.prefix_tokens[steps]),
     )
+
+
+def _drawn_parents(workload: Workload, steps: Ints, offset: Ints) -> Ints:
+    """The same calls' prefix parents among the copies; NOBODY where the parent is in another session.
+
+    So prefixes are shared within a drawn session only: neither with other sessions (a common system prompt),
+    nor between two draws of one session, whose texts would be equal to the last token.
+    """
+    parent = workload.prefix_parent[steps]
+    inside = (parent != NOBODY) & (workload.session[parent] == workload.session[steps])
+    return np.where(inside, parent + offset, NOBODY).astype(np.int64)

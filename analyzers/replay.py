@@ -8,7 +8,15 @@ import numpy as np
 
 from tracekit.analyzers.hardware import Replica, power_curve, step_cost
 from tracekit.analyzers.kernels.jit import is_compiled
-from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, PowerCurve, StepCost, StepKind, Workload
+from tracekit.analyzers.kernels.layout import (
+    NOBODY,
+    FleetLimits,
+    Outcome,
+    PowerCurve,
+    StepCost,
+    StepKind,
+    Workload,
+)
 from tracekit.analyzers.kernels.replay import advance, replay
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.timeline import Timeline
@@ -61,6 +69,8 @@ def compile_kernel() -> None:
         parent_count=np.zeros(1, np.int64),
         child_start=np.zeros(2, np.int64),
         child_index=np.zeros(0, np.int64),
+        prefix_parent=np.full(1, NOBODY, np.int64),
+        prefix_tokens=np.zeros(1, np.int64),
     )
     replay_recorded(one)
 
@@ -69,5 +79,5 @@ def replay_recorded(workload: Workload) -> Outcome:
     """The workload with every call at its recorded length: starts come back as they were recorded."""
     nothing = StepCost(*(0.0,) * len(StepCost._fields))
     dark = PowerCurve(*(0.0,) * len(PowerCurve._fields))
-    one = FleetLimits(1, 0, 1, 1, 1, 1)
+    one = FleetLimits(1, 0, 1, 1, 1, 1, 1, 0)
     return replay(as_recorded(workload), nothing, dark, one)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.hardware import Replica, kv_capacity_tokens
-from tracekit.analyzers.kernels.layout import FleetLimits, Router
+from tracekit.analyzers.kernels.layout import BLOCK_TOKENS, FleetLimits, Router
 from tracekit.errors import ScenarioInvalid, UnknownName
 
 ROUTERS = {router.name.lower().replace("_", "-"): router for router in Router}
@@ -32,6 +32,7 @@ class Fleet:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     max_model_len: int | None = None
+    prefix_cache: bool = True
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -73,14 +74,18 @@ class Fleet:
     def limits(self) -> FleetLimits:
         """What the scheduler may do. Raises ModelDoesNotFit, UnknownName."""
         replica = self.replica()
-        capacity = kv_capacity_tokens(replica)
+        # vLLM's block 0 is a placeholder that no call gets
+        blocks = kv_capacity_tokens(replica) // BLOCK_TOKENS - 1
+        capacity = blocks * BLOCK_TOKENS
         return FleetLimits(
             replicas=self.replicas,
             router=int(ROUTERS[self.router]),
             max_num_seqs=self.max_num_seqs or replica.engine.max_num_seqs,
             max_num_batched_tokens=self.max_num_batched_tokens or replica.engine.max_num_batched_tokens,
-            kv_capacity_tokens=capacity,
+            block_size=BLOCK_TOKENS,
+            num_blocks=blocks,
             max_model_len=self.max_model_len or min(replica.model.max_model_len, capacity),
+            enable_prefix_cache=int(self.prefix_cache),
         )
 
     def named(self) -> Self:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from tracekit.analyzers.columns import Flags, Lists, codes, flags, ints, lists
-from tracekit.analyzers.kernels.layout import Ints, StepKind, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Ints, StepKind, Workload
+from tracekit.analyzers.prefix_identity import prefix_identity
 from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.schema import Kind
 from tracekit.trace import Trace
@@ -201,6 +202,7 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     last_end_ns = sessions.start_ns.copy()
     np.maximum.at(last_end_ns, steps.session, steps.end_ns)
     by_parent = np.lexsort((child, parent))
+    prefix_parent, prefix_tokens = _prefixes(trace, steps)
     workload = Workload(
         session_arrival_s=(sessions.start_ns - sessions.start_ns[0]) / 1e9,
         session_tail_s=np.maximum(sessions.end_ns - last_end_ns, 0) / 1e9,
@@ -216,8 +218,21 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
         parent_count=parent_count,
         child_start=np.searchsorted(parent[by_parent], np.arange(count + 1)).astype(np.int64),
         child_index=child[by_parent],
+        prefix_parent=prefix_parent,
+        prefix_tokens=prefix_tokens,
     )
     return workload, int(np.count_nonzero(lag_ns < 0))
+
+
+def _prefixes(trace: Trace, steps: _Steps) -> tuple[Ints, Ints]:
+    """Each step's prefix parent as a step, NOBODY if it has none, and the tokens shared with it."""
+    call = np.flatnonzero(steps.kind == StepKind.CALL)
+    parent_row, shared = prefix_identity(trace, steps.row_id[call])
+    parent, tokens = np.full(len(steps.kind), NOBODY, np.int64), np.zeros(len(steps.kind), np.int64)
+    has_parent = call[parent_row != NOBODY]
+    parent[has_parent] = _positions(steps.row_id, parent_row[parent_row != NOBODY])
+    tokens[call] = shared
+    return parent, tokens
 
 
 def _lags_ns(steps: _Steps, parent: Ints, child: Ints, sessions: _Sessions) -> Ints:

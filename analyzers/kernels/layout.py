@@ -17,6 +17,12 @@ Rows = npt.NDArray[np.void]  # structured; the dtype is named beside each use
 Record = np.void  # one of Rows
 
 
+BLOCK_TOKENS = 16
+"""Tokens in a block of KV, vLLM's default."""
+
+NOBODY = -1
+
+
 class StepKind(IntEnum):
     """What a node of a session's graph is."""
 
@@ -59,7 +65,8 @@ class Workload(NamedTuple):
 
     n steps, m edges, s sessions. Steps are numbered so that the steps of a session are consecutive and in
     order of recorded start. `child_index[child_start[i]:child_start[i + 1]]` are the steps that start after
-    i. Lags and durations are not negative.
+    i. Lags and durations are not negative. A call's prompt begins with the first `prefix_tokens` tokens of the
+    text (prompt, then output) of the call `prefix_parent`, and with no more of it; what follows is new.
     """
 
     session_arrival_s: Floats  # (s,) since the first arrival
@@ -74,6 +81,8 @@ class Workload(NamedTuple):
     parent_count: Ints  # (n,)
     child_start: Ints  # (n + 1,)
     child_index: Ints  # (m,)
+    prefix_parent: Ints  # (n,) step of that call, in any order but without cycles; NOBODY: none
+    prefix_tokens: Ints  # (n,) 0 means that nothing is known to be shared
 
 
 class StepCost(NamedTuple):
@@ -124,8 +133,15 @@ class FleetLimits(NamedTuple):
     router: int
     max_num_seqs: int
     max_num_batched_tokens: int
-    kv_capacity_tokens: int
+    block_size: int  # tokens
+    num_blocks: int  # usable ones: vLLM's num_gpu_blocks less its placeholder
     max_model_len: int
+    enable_prefix_cache: int  # 0 or 1
+
+    @property
+    def kv_capacity_tokens(self) -> int:
+        """Tokens whose KV one replica can hold."""
+        return self.block_size * self.num_blocks
 
 
 CALL_ROW = np.dtype(
@@ -135,11 +151,13 @@ CALL_ROW = np.dtype(
         ("replica", np.int64),  # -1: refused
         ("input_tokens", np.int64),
         ("output_tokens", np.int64),
+        ("cached_tokens", np.int64),  # prompt tokens found in the cache when it was first admitted
+        ("preemptions", np.int64),
         ("queued_s", np.float64),
         ("started_s", np.float64),
         ("first_token_s", np.float64),
         ("end_s", np.float64),
-        ("energy_j", np.float64),  # its share of busy joules (average view)
+        ("energy_j", np.float64),  # its share of busy joules (average view), recomputed work included
         ("busy_s", np.float64),  # its share of busy replica-seconds, by the same split
     ],
     align=True,
@@ -193,7 +211,8 @@ class Outcome(NamedTuple):
     horizon_s: float
     null_idle_j: float  # no_demand joules: nobody's
     null_idle_s: float
-    kv_token_s: float  # integral of reserved KV tokens over time, all replicas
-    kv_peak_tokens: int  # the most that one replica had reserved
+    kv_token_s: float  # integral over time of the tokens in blocks that running calls hold, all replicas
+    kv_peak_tokens: int  # the most that one replica's running calls held
+    evicted_blocks: int  # cached blocks that were forgotten
     refused: int
     engine_steps: int

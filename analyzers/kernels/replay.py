@@ -2,9 +2,11 @@
 
 Time moves from instant to instant. All events of an instant are drained first (step completions, ends of
 tools and gaps, starts of steps, then by id); then every replica that is not busy and has work starts an
-engine step, in replica order; then the cause of idleness of the others is settled. A decode step costs O(1):
-a replica counts its decode steps, keeps the counts at which its calls finish in a heap, and sums the contexts
-of its decoding calls.
+engine step, in replica order; then the cause of idleness of the others is settled. A step is vLLM V1's
+(docs/background-scheduler.md). A decode step costs O(1): a replica counts its decode steps, keeps the counts
+at which its calls finish in a heap, sums the contexts of its decoding calls, and counts them by the step in
+which they need another block. Running calls stand in order of admission: those that decode, then those whose
+prompt is not done, of which a step leaves one at the most.
 
 All state lives in arrays of records, so that a kernel's signature stays short and a view of one record
 (`engine`, `task`, `agent`) can be read and written with and without JIT.
@@ -15,9 +17,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tracekit.analyzers.kernels.jit import in_place_kernel
+from tracekit.analyzers.kernels.jit import called_kernel, in_place_kernel
+from tracekit.analyzers.kernels.kv_memory import (
+    KvMemory,
+    blocks_for,
+    fill,
+    find,
+    give_back,
+    hold,
+    prepare_memory,
+    settle,
+    take,
+)
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
+    NOBODY,
     SEGMENT_ROW,
     SESSION_ROW,
     STEP_ROW,
@@ -37,7 +51,13 @@ from tracekit.analyzers.kernels.layout import (
 
 COMPLETION, END, START = 0, 1, 2  # kinds of event, in the order in which one instant drains them
 KIND_SHIFT = 48
-NOBODY = -1
+CALL_BITS = 32
+"""Of an item of a finish heap; above them is the rank of the call's admission."""
+CALL_MASK = (1 << CALL_BITS) - 1
+
+SLACK = 4096
+"""Runs and copies of blocks beyond one for each call, at first."""
+
 REBASE_STEPS = 4096
 """Decode steps after which prefix sums start again from 0: a call reads the difference of two of them."""
 
@@ -50,7 +70,8 @@ CAUSES = len(Cause) - 1
 ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE)
 
 ENTRY = np.dtype([("key", np.float64), ("item", np.int64)], align=True)
-"""Of a heap, by key, then item. Events: time; kind << KIND_SHIFT | id. Decodes: step count at end; call."""
+"""Of a heap, by key, then item. Events: time; kind << KIND_SHIFT | id.
+Decodes: step count at end; rank of admission << CALL_BITS | call."""
 
 ENGINE = np.dtype(
     [
@@ -59,10 +80,10 @@ ENGINE = np.dtype(
         ("waiting_head", np.int64),  # FCFS queue of calls, linked by task["next"]
         ("waiting_tail", np.int64),
         ("fresh_head", np.int64),  # the first waiting call that no scheduling pass has passed over
-        ("prompt_head", np.int64),  # running calls whose prompt is not done, in order of admission
-        ("prompt_tail", np.int64),
+        ("prompt_head", np.int64),  # the first running call whose prompt is not done
         ("running", np.int64),
-        ("reserved_tokens", np.int64),
+        ("admissions", np.int64),
+        ("held_blocks", np.int64),  # by running calls, as counted in kv_token_s
         ("decodes", np.int64),  # running calls that decode; the size of the finish heap
         ("contexts", np.int64),  # sum of their contexts in the next step
         ("decode_steps", np.int64),  # since the last rebase
@@ -84,10 +105,14 @@ TASK = np.dtype(
     [
         ("prompt", np.int64),
         ("output", np.int64),
-        ("done", np.int64),  # prompt tokens computed
-        ("chunk", np.int64),  # prompt tokens in the step at hand
-        ("anchor", np.int64),  # context of a decode step less the replica's decode_steps
-        ("next", np.int64),
+        (
+            "goal",
+            np.int64,
+        ),  # tokens to compute before the next is emitted: prompt, and outputs before a preemption
+        ("done", np.int64),  # of them, those computed
+        ("chunk", np.int64),  # of them, those in the step at hand
+        ("rank", np.int64),  # of its latest admission
+        ("next", np.int64),  # waiting
         ("passed_over", np.int64),
     ],
     align=True,
@@ -142,8 +167,8 @@ TALLY = np.dtype(
         ("segments", np.int64),
         ("engine_steps", np.int64),
         ("refused", np.int64),
-        ("reserved_tokens", np.int64),
-        ("peak_tokens", np.int64),
+        ("held_blocks", np.int64),
+        ("peak_blocks", np.int64),  # of one replica
         ("kv_token_s", np.float64),
         ("kv_until_s", np.float64),
         ("imbalanced", np.int64),  # replicas idle by imbalance
@@ -164,6 +189,8 @@ class Simulation(NamedTuple):
     roots: Rows  # ENTRY, starts of root steps in order; they never enter the heap
     engines: Rows  # (r,) ENGINE
     finishes: Rows  # (r, most running calls) ENTRY, heaps of the decode_steps at which calls end
+    phases: Ints  # (r, block_size) decoding calls by anchor
+    memory: KvMemory
     tasks: Rows  # (c,) TASK
     nodes: Rows  # (n,) NODE
     children: Ints  # (m,)
@@ -234,6 +261,20 @@ def heap_pop(heap: Rows, size: int) -> None:
         child = 2 * hole + 1
     heap[hole]["key"] = key
     heap[hole]["item"] = item
+
+
+@in_place_kernel
+def heap_remove(heap: Rows, size: int, item: int) -> None:
+    """Remove the entry of this item; O(size)."""
+    hole = 0
+    while heap[hole]["item"] != item:
+        hole += 1
+    # up to the top, as if it were less than all others
+    while hole > 0:
+        parent = (hole - 1) >> 1
+        heap[hole] = heap[parent]
+        hole = parent
+    heap_pop(heap, size)
 
 
 @in_place_kernel
@@ -439,15 +480,19 @@ def settle_causes(sim: Simulation, segments: Rows, now: float) -> None:
 
 
 @in_place_kernel
-def reserve_kv(sim: Simulation, replica: int, tokens: int, now: float) -> None:
-    """Reserve KV tokens of the replica, or free them if negative."""
+def count_kv(sim: Simulation, replica: int, now: float) -> None:
+    """Bring the integral of held blocks up to now, if the replica's have changed."""
     engine = sim.engines[replica]
+    held = sim.limits.num_blocks - sim.memory.pools[replica]["free"]
+    change = held - engine["held_blocks"]
+    if change == 0:
+        return
     tally = sim.tally[0]
-    tally["kv_token_s"] += tally["reserved_tokens"] * (now - tally["kv_until_s"])
+    tally["kv_token_s"] += tally["held_blocks"] * sim.limits.block_size * (now - tally["kv_until_s"])
     tally["kv_until_s"] = now
-    tally["reserved_tokens"] += tokens
-    engine["reserved_tokens"] += tokens
-    tally["peak_tokens"] = max(tally["peak_tokens"], engine["reserved_tokens"])
+    tally["held_blocks"] += change
+    engine["held_blocks"] = held
+    tally["peak_blocks"] = max(tally["peak_blocks"], held)
 
 
 @in_place_kernel
@@ -497,12 +542,6 @@ def end_step(sim: Simulation, step: int, now: float) -> None:
 
 
 @in_place_kernel
-def kv_reservation(task: Record) -> int:
-    """Tokens of KV that the call holds from admission to end; the last output token is never written."""
-    return int(task["prompt"] + task["output"] - 1)
-
-
-@in_place_kernel
 def start_call(sim: Simulation, step: int, now: float) -> None:
     """Place the call on a replica, or refuse it."""
     call = sim.nodes[step]["call"]
@@ -512,8 +551,10 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     row = sim.calls[call]
     row["queued_s"] = now
     agent["to_place"] -= 1
-    too_long = task["prompt"] + task["output"] > sim.limits.max_model_len
-    if too_long or kv_reservation(task) > sim.limits.kv_capacity_tokens:
+    tokens = task["prompt"] + task["output"]
+    too_long = tokens > sim.limits.max_model_len
+    # the last output token is never written
+    if too_long or blocks_for(sim.memory, tokens - 1) > sim.limits.num_blocks:
         row["replica"] = NOBODY
         row["started_s"] = now
         row["first_token_s"] = now
@@ -527,6 +568,8 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     agent["home"] = replica
     agent["in_flight"] += 1
     recount_session(sim, session, now)
+    if sim.memory.caching:
+        settle(sim.memory, replica, call)
     enqueue(sim, replica, call)
 
 
@@ -561,7 +604,8 @@ def end_call(sim: Simulation, replica: int, call: int, now: float) -> None:
     engine = sim.engines[replica]
     engine["running"] -= 1
     engine["outstanding"] -= 1
-    reserve_kv(sim, replica, -kv_reservation(sim.tasks[call]), now)
+    task = sim.tasks[call]
+    give_back(sim.memory, replica, call, task["prompt"] + task["output"] - 1)
     row = sim.calls[call]
     row["end_s"] = now
     session = row["session"]
@@ -643,7 +687,7 @@ def book_decodes(engine: Record, split: Split, joules: float, seconds: float) ->
 @in_place_kernel
 def credit_decodes(sim: Simulation, engine: Record, call: int, sign: float) -> None:
     """Credit the call with the prefix sums: minus at its first decode step, plus at its end."""
-    anchor = sim.tasks[call]["anchor"]
+    anchor = sim.memory.holdings[call]["anchor"]
     row = sim.calls[call]
     row["energy_j"] += sign * (engine["flat_j"] + anchor * engine["slope_j"] + engine["ramp_j"])
     row["busy_s"] += sign * (engine["flat_s"] + anchor * engine["slope_s"] + engine["ramp_s"])
@@ -654,13 +698,17 @@ def rebase_decodes(sim: Simulation, replica: int) -> None:
     """Start the prefix sums again from 0, so that differences of them keep their digits."""
     engine = sim.engines[replica]
     elapsed = engine["decode_steps"]
+    sim.phases[replica, :] = 0
     for place in range(engine["decodes"]):
         finish = sim.finishes[replica, place]
-        call = finish["item"]
+        call = finish["item"] & CALL_MASK
         credit_decodes(sim, engine, call, 1.0)
-        sim.tasks[call]["anchor"] += elapsed
+        holding = sim.memory.holdings[call]
+        holding["anchor"] += elapsed
+        sim.phases[replica, holding["anchor"] % sim.limits.block_size] += 1
         finish["key"] -= elapsed
     engine["decode_steps"] = 0
+    sim.memory.pools[replica]["clock"] = 0
     engine["flat_j"] = 0.0
     engine["slope_j"] = 0.0
     engine["ramp_j"] = 0.0
@@ -686,63 +734,155 @@ def book_chunks(sim: Simulation, engine: Record, split: Split, joules: float, se
             )
             sim.calls[call]["energy_j"] += joules * fraction
             sim.calls[call]["busy_s"] += seconds * fraction
-        call = task["next"]
+        call = sim.memory.holdings[call]["next"]
 
 
 # --- engine steps: scheduling ---
 
 
 @in_place_kernel
-def append_prompt(sim: Simulation, engine: Record, call: int) -> None:
-    sim.tasks[call]["next"] = NOBODY
-    if engine["prompt_head"] == NOBODY:
-        engine["prompt_head"] = call
+def leave_decode(sim: Simulation, replica: int, call: int) -> None:
+    """Credit the call with its decode steps; it is out of the finish heap."""
+    engine = sim.engines[replica]
+    anchor = sim.memory.holdings[call]["anchor"]
+    engine["decodes"] -= 1
+    engine["contexts"] -= anchor + engine["decode_steps"]
+    sim.phases[replica, anchor % sim.limits.block_size] -= 1
+    credit_decodes(sim, engine, call, 1.0)
+
+
+@called_kernel
+def preempt_last(sim: Simulation, replica: int, now: float) -> None:
+    """Take all blocks of the call that was admitted last; it waits, first in the queue, to compute them again."""
+    engine = sim.engines[replica]
+    call = sim.memory.pools[replica]["running_tail"]
+    task = sim.tasks[call]
+    holding = sim.memory.holdings[call]
+    computed = task["done"]
+    if holding["decodes"]:
+        heap_remove(sim.finishes[replica], engine["decodes"], (task["rank"] << CALL_BITS) | call)
+        leave_decode(sim, replica, call)
+        task["goal"] = holding["anchor"] + engine["decode_steps"]
+        computed = task["goal"] - 1
     else:
-        sim.tasks[engine["prompt_tail"]]["next"] = call
-    engine["prompt_tail"] = call
+        engine["prompt_head"] = NOBODY
+    give_back(sim.memory, replica, call, computed)
+    task["done"] = 0
+    engine["running"] -= 1
+    sim.calls[call]["preemptions"] += 1
+    task["next"] = engine["waiting_head"]
+    if engine["waiting_head"] == NOBODY:
+        engine["waiting_tail"] = call
+    engine["waiting_head"] = call
+    enter_passed_over(sim, call, now)
 
 
 @in_place_kernel
-def admit_head(sim: Simulation, replica: int, now: float) -> int:
-    """Move the first waiting call to the running ones and return it; NOBODY if none fits."""
+def grow_decodes(sim: Simulation, replica: int, now: float) -> bool:
+    """Give every decode that needs one its next block; return whether that took preemptions."""
     engine = sim.engines[replica]
+    pool = sim.memory.pools[replica]
+    step = engine["decode_steps"]
+    needed = sim.phases[replica, (1 - step) % sim.limits.block_size]
+    enough = needed <= pool["free"]
+    if needed <= pool["empty"]:
+        pool["free"] -= needed
+        pool["empty"] -= needed
+    elif enough:
+        take(sim.memory, replica, needed)
+    else:
+        grow_one_by_one(sim, replica, now)
+    pool["clock"] = step + 1
+    return not enough
+
+
+@called_kernel
+def grow_one_by_one(sim: Simulation, replica: int, now: float) -> None:
+    engine = sim.engines[replica]
+    pool = sim.memory.pools[replica]
+    call = pool["running_head"]
+    while call != NOBODY and sim.memory.holdings[call]["decodes"]:
+        holding = sim.memory.holdings[call]
+        context = holding["anchor"] + engine["decode_steps"]
+        if (context - 1) % sim.limits.block_size == 0:
+            while pool["free"] == 0 and holding["decodes"]:
+                preempt_last(sim, replica, now)
+            if not holding["decodes"]:
+                return
+            take(sim.memory, replica, 1)
+        fill(sim.memory, replica, call, context)
+        call = holding["next"]
+
+
+@in_place_kernel
+def grow_prompt(sim: Simulation, replica: int, call: int, budget: int, now: float) -> int:
+    """Give the prompt that was begun before what it can compute; return that, 0 if it is preempted instead."""
+    task = sim.tasks[call]
+    chunk = min(task["goal"] - task["done"], budget)
+    computed = task["done"] + chunk
+    needed = blocks_for(sim.memory, computed) - blocks_for(sim.memory, task["done"])
+    if needed > sim.memory.pools[replica]["free"]:
+        preempt_last(sim, replica, now)
+        return 0
+    take(sim.memory, replica, needed)
+    fill(sim.memory, replica, call, computed)
+    task["chunk"] = chunk
+    return int(chunk)
+
+
+@in_place_kernel
+def admit_head(sim: Simulation, replica: int, budget: int, now: float) -> int:
+    """Move the first waiting call to the running ones and return its first chunk; 0 if it does not fit."""
+    engine = sim.engines[replica]
+    memory = sim.memory
     call = engine["waiting_head"]
     if call == NOBODY or engine["running"] >= sim.limits.max_num_seqs:
-        return NOBODY
+        return 0
     task = sim.tasks[call]
-    tokens = kv_reservation(task)
-    if engine["reserved_tokens"] + tokens > sim.limits.kv_capacity_tokens:
-        return NOBODY
+    found, queued = find(memory, replica, call, (task["goal"] - 1) // sim.limits.block_size)
+    if blocks_for(memory, task["goal"]) - found > memory.pools[replica]["free"] - queued:
+        return 0
     engine["waiting_head"] = task["next"]
     if call == engine["fresh_head"]:
         engine["fresh_head"] = task["next"]
     if task["passed_over"]:
         leave_passed_over(sim, call, now)
     engine["running"] += 1
-    reserve_kv(sim, replica, tokens, now)
-    sim.calls[call]["started_s"] = now
-    append_prompt(sim, engine, call)
-    return int(call)
+    engine["admissions"] += 1
+    task["rank"] = engine["admissions"]
+    if engine["prompt_head"] == NOBODY:
+        engine["prompt_head"] = call
+    row = sim.calls[call]
+    task["done"] = found * sim.limits.block_size
+    if row["preemptions"] == 0:
+        row["started_s"] = now
+        row["cached_tokens"] = task["done"]
+    task["chunk"] = min(task["goal"] - task["done"], budget)
+    computed = task["done"] + task["chunk"]
+    hold(memory, replica, call, found)
+    take(memory, replica, blocks_for(memory, computed) - found)
+    fill(memory, replica, call, computed)
+    return int(task["chunk"])
 
 
 @in_place_kernel
 def fill_budget(sim: Simulation, replica: int, now: float) -> None:
-    """Give every decode one token, then prompts in order of admission, then waiting calls FCFS."""
+    """Give every decode one token, then the prompt that was begun, then waiting calls FCFS."""
     engine = sim.engines[replica]
-    budget = max(0, sim.limits.max_num_batched_tokens - engine["decodes"])
+    if engine["decodes"] > 0 and grow_decodes(sim, replica, now):
+        return
+    budget = sim.limits.max_num_batched_tokens - engine["decodes"]
     call = engine["prompt_head"]
-    while call != NOBODY:
-        task = sim.tasks[call]
-        task["chunk"] = min(task["prompt"] - task["done"], budget)
-        budget -= task["chunk"]
-        call = task["next"]
+    if call != NOBODY:
+        chunk = grow_prompt(sim, replica, call, budget, now)
+        if chunk == 0:
+            return
+        budget -= chunk
     while budget > 0:
-        call = admit_head(sim, replica, now)
-        if call == NOBODY:
-            break
-        task = sim.tasks[call]
-        task["chunk"] = min(task["prompt"], budget)
-        budget -= task["chunk"]
+        chunk = admit_head(sim, replica, budget, now)
+        if chunk == 0:
+            return
+        budget -= chunk
 
 
 @in_place_kernel
@@ -770,7 +910,7 @@ def batch_of(sim: Simulation, engine: Record) -> Batch:
             tokens += chunk
             twice_attention += chunk * (2 * task["done"] + chunk)
             kv += task["done"] + chunk
-        call = task["next"]
+        call = sim.memory.holdings[call]["next"]
     return Batch(chunks, tokens, 0.5 * twice_attention, kv, engine["decodes"], engine["contexts"])
 
 
@@ -783,6 +923,7 @@ def start_engine_step(
     leave_idle(sim, segments, replica, now)
     fill_budget(sim, replica, now)
     pass_over_waiting(sim, replica, now)
+    count_kv(sim, replica, now)
     batch = batch_of(sim, engine)
     seconds = step_seconds(cost, batch)
     roofline = roofline_seconds(cost, batch)
@@ -809,11 +950,9 @@ def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
     engine["contexts"] += engine["decodes"]
     finishes = sim.finishes[replica]
     while engine["decodes"] > 0 and finishes[0]["key"] == engine["decode_steps"]:
-        call = finishes[0]["item"]
+        call = finishes[0]["item"] & CALL_MASK
         heap_pop(finishes, engine["decodes"])
-        engine["decodes"] -= 1
-        engine["contexts"] -= sim.tasks[call]["anchor"] + engine["decode_steps"]
-        credit_decodes(sim, engine, call, 1.0)
+        leave_decode(sim, replica, call)
         end_call(sim, replica, call, now)
     if engine["decodes"] == 0 or engine["decode_steps"] >= REBASE_STEPS:
         rebase_decodes(sim, replica)
@@ -821,33 +960,38 @@ def advance_decodes(sim: Simulation, replica: int, now: float) -> None:
 
 @in_place_kernel
 def enter_decode(sim: Simulation, replica: int, call: int) -> None:
-    """From the second token on: its context is the prompt and one token more than were computed with it."""
+    """From the next token on: its context is what was computed, and the token that came of it."""
     engine = sim.engines[replica]
     task = sim.tasks[call]
-    task["anchor"] = task["prompt"] + 1 - engine["decode_steps"]
+    holding = sim.memory.holdings[call]
+    context = task["goal"] + 1
+    holding["decodes"] = 1
+    holding["anchor"] = context - engine["decode_steps"]
+    sim.phases[replica, holding["anchor"] % sim.limits.block_size] += 1
     credit_decodes(sim, engine, call, -1.0)
-    last = engine["decode_steps"] + task["output"] - 1
-    heap_push(sim.finishes[replica], engine["decodes"], float(last), call)
+    last = engine["decode_steps"] + task["prompt"] + task["output"] - context
+    heap_push(sim.finishes[replica], engine["decodes"], float(last), (task["rank"] << CALL_BITS) | call)
     engine["decodes"] += 1
-    engine["contexts"] += task["prompt"] + 1
+    engine["contexts"] += context
 
 
 @in_place_kernel
 def advance_prompts(sim: Simulation, replica: int, now: float) -> None:
-    """Count the chunks; a prompt that is done has emitted the first token."""
+    """Count the chunks; a prompt that is done has emitted a token, the call's first if it was not preempted."""
     engine = sim.engines[replica]
     call = engine["prompt_head"]
     engine["prompt_head"] = NOBODY
     while call != NOBODY:
         task = sim.tasks[call]
-        following = task["next"]
+        following = sim.memory.holdings[call]["next"]
         task["done"] += task["chunk"]
         task["chunk"] = 0
-        if task["done"] < task["prompt"]:
-            append_prompt(sim, engine, call)
+        if task["done"] < task["goal"]:
+            engine["prompt_head"] = call
         else:
-            sim.calls[call]["first_token_s"] = now
-            if task["output"] == 1:
+            if task["goal"] == task["prompt"]:
+                sim.calls[call]["first_token_s"] = now
+            if task["goal"] + 1 == task["prompt"] + task["output"]:
                 end_call(sim, replica, call, now)
             else:
                 enter_decode(sim, replica, call)
@@ -859,6 +1003,7 @@ def complete_engine_step(sim: Simulation, replica: int, now: float) -> None:
     sim.engines[replica]["busy"] = 0
     advance_decodes(sim, replica, now)
     advance_prompts(sim, replica, now)
+    count_kv(sim, replica, now)
 
 
 # --- the run ---
@@ -892,13 +1037,13 @@ def close_horizon(sim: Simulation, segments: Rows) -> float:
 
 @in_place_kernel
 def advance(sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve) -> bool:
-    """Run to the end, or until `segments` may be too short; return whether the end is reached.
+    """Run to the end, or until `segments` may be too short or the memory's pools were; return whether it is over.
 
     In one instant a replica may close an idle segment and start a step.
     """
     room = segments.size - 2 * sim.limits.replicas
     now = next_instant(sim)
-    while now < np.inf and sim.tally[0]["segments"] <= room:
+    while now < np.inf and sim.tally[0]["segments"] <= room and not sim.memory.stock[0]["overflow"]:
         drain_instant(sim, now)
         for replica in range(sim.limits.replicas):
             engine = sim.engines[replica]
@@ -906,14 +1051,16 @@ def advance(sim: Simulation, segments: Rows, cost: StepCost, power: PowerCurve) 
                 start_engine_step(sim, segments, cost, power, replica, now)
         settle_causes(sim, segments, now)
         now = next_instant(sim)
-    return bool(now == np.inf)
+    return bool(now == np.inf and not sim.memory.stock[0]["overflow"])
 
 
-def simulate(sim: Simulation, cost: StepCost, power: PowerCurve) -> tuple[Rows, float]:
-    """Run to the end; return the segments in order of their end, and the horizon."""
+def simulate(sim: Simulation, cost: StepCost, power: PowerCurve) -> tuple[Rows, float] | None:
+    """Run to the end; return the segments in order of their end, and the horizon; None if a pool was too small."""
     segments = zeros(64 + 4 * sim.limits.replicas, SEGMENT_ROW)
     settle_causes(sim, segments, 0.0)
     while not advance(sim, segments, cost, power):
+        if sim.memory.stock[0]["overflow"]:
+            return None
         segments = np.concatenate([segments, np.zeros_like(segments)])
     segments = np.concatenate([segments, zeros(sim.limits.replicas, SEGMENT_ROW)])
     horizon_s = close_horizon(sim, segments)
@@ -951,13 +1098,36 @@ def prepare_roots(workload: Workload) -> Rows:
     return roots[np.argsort(start_s, kind="stable")]
 
 
-def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
+def prepare_calls_memory(workload: Workload, limits: FleetLimits, tasks: Rows, slack: int) -> KvMemory:
+    is_call = workload.kind == CALL
+    call = np.flatnonzero(is_call)
+    parent_step = workload.prefix_parent[call]
+    has_parent = (parent_step >= 0) & is_call[parent_step] & (workload.prefix_tokens[call] > 0)
+    parent = np.where(has_parent, (np.cumsum(is_call) - 1)[parent_step], NOBODY)
+    text_tokens = tasks["prompt"] + tasks["output"]
+    shared = np.minimum(workload.prefix_tokens[call], tasks["prompt"])
+    return prepare_memory(
+        parent,
+        np.where(has_parent, np.minimum(shared, text_tokens[parent]), 0),
+        text_tokens,
+        block_size=limits.block_size,
+        num_blocks=limits.num_blocks,
+        replicas=limits.replicas,
+        caching=bool(limits.enable_prefix_cache),
+        slack=slack,
+    )
+
+
+def prepare(workload: Workload, limits: FleetLimits, slack: int = SLACK) -> Simulation:
     call = np.flatnonzero(workload.kind == CALL)
     sessions = workload.session_arrival_s.size
     steps = workload.kind.size
     calls_of = np.bincount(workload.session[call], minlength=sessions)
     seats = max(1, min(limits.max_num_seqs, call.size))
     tokens = {"input_tokens": workload.input_tokens[call], "output_tokens": workload.output_tokens[call]}
+    # an engine computes at least one prompt token and emits at least one
+    prompt, output = (np.maximum(1, count) for count in tokens.values())
+    tasks = zeros(call.size, TASK, prompt=prompt, output=output, goal=prompt)
     arrival = workload.session_arrival_s
     unset = {"home": NOBODY, "counted_as": NO_CAUSE}
     queues = {"waiting_head": NOBODY, "fresh_head": NOBODY, "prompt_head": NOBODY}
@@ -967,13 +1137,9 @@ def prepare(workload: Workload, limits: FleetLimits) -> Simulation:
         roots=prepare_roots(workload),
         engines=zeros(limits.replicas, ENGINE, cause=NO_CAUSE, last_segment=NOBODY, **queues),
         finishes=zeros((limits.replicas, seats), ENTRY),
-        tasks=zeros(
-            call.size,
-            TASK,
-            # an engine computes at least one prompt token and emits at least one
-            prompt=np.maximum(1, tokens["input_tokens"]),
-            output=np.maximum(1, tokens["output_tokens"]),
-        ),
+        phases=np.zeros((limits.replicas, limits.block_size), np.int64),
+        memory=prepare_calls_memory(workload, limits, tasks, slack),
+        tasks=tasks,
         nodes=prepare_nodes(workload),
         # its own copy: a read-only array would be another type, and compile the kernel again
         children=np.array(workload.child_index, np.int64),
@@ -1003,7 +1169,8 @@ def conclude(sim: Simulation, segments: Rows, horizon_s: float, idle_w: float) -
         null_idle_j=float(idle_w * tally["null_idle_s"]),
         null_idle_s=float(tally["null_idle_s"]),
         kv_token_s=float(tally["kv_token_s"]),
-        kv_peak_tokens=int(tally["peak_tokens"]),
+        kv_peak_tokens=int(tally["peak_blocks"] * sim.limits.block_size),
+        evicted_blocks=int(sim.memory.stock[0]["evicted"]),
         refused=int(tally["refused"]),
         engine_steps=int(tally["engine_steps"]),
     )
@@ -1015,17 +1182,26 @@ def replay(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetL
     Token counts in the outcome are the workload's own; a call of 0 tokens in or out is computed as one of 1.
     A refused call has replica -1 and takes 0 s; it does not use up a round-robin turn.
     """
-    if min(limits.replicas, limits.max_num_seqs, limits.max_num_batched_tokens) < 1:
+    counts = (limits.replicas, limits.max_num_seqs, limits.max_num_batched_tokens, limits.block_size)
+    if min(*counts, limits.num_blocks) < 1:
         raise ValueError(
-            f"a fleet needs replicas, max_num_seqs and max_num_batched_tokens of at least 1: {limits}"
+            "a fleet needs replicas, max_num_seqs, max_num_batched_tokens, block_size and num_blocks of at "
+            f"least 1: {limits}"
         )
     if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
         raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
     # the kernel is compiled for floats here and ints there
     cost = StepCost(*(float(term) for term in cost))
     power = PowerCurve(*(float(term) for term in power))
-    sim = prepare(workload, FleetLimits(*(int(limit) for limit in limits)))
-    segments, horizon_s = simulate(sim, cost, power)
+    limits = FleetLimits(*(int(limit) for limit in limits))
+    slack = SLACK
+    sim = prepare(workload, limits, slack)
+    result = simulate(sim, cost, power)
+    while result is None:
+        slack = 8 * slack + 8
+        sim = prepare(workload, limits, slack)
+        result = simulate(sim, cost, power)
+    segments, horizon_s = result
     if sim.nodes["parents_left"].any():
         raise ValueError(
             "some steps never started: their graph has a cycle, or parent_count is not its edges"

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.analyzers.kernels.layout import Outcome
 
 WHOLE = {
-    "calls": ("step", "session", "replica", "input_tokens", "output_tokens"),
+    "calls": ("step", "session", "replica", "input_tokens", "output_tokens", "cached_tokens", "preemptions"),
     "segments": ("replica", "state", "cause", "steps"),
     "steps": (),
     "sessions": (),
@@ -25,7 +25,7 @@ def assert_same_outcome(got: Outcome, wanted: Outcome) -> None:
             np.testing.assert_allclose(
                 mine[field], theirs[field], rtol=0, atol=allowed, err_msg=f"{table}.{field}"
             )
-    for field in ("refused", "engine_steps", "kv_peak_tokens"):
+    for field in ("refused", "engine_steps", "kv_peak_tokens", "evicted_blocks"):
         assert getattr(got, field) == getattr(wanted, field), field
     assert abs(got.horizon_s - wanted.horizon_s) <= 1e-9
     assert abs(got.null_idle_s - wanted.null_idle_s) <= 1e-9

@@ -1,5 +1,6 @@
 """The definition of the replay: slow, obvious, token by token, from the design and not from the kernel.
 
+What is in a step, and the KV memory block by block, is the vLLM V1 replica's of tests/oracle/vllm_v1.py.
 Every call is an object that takes part in every engine step it is in and gets its share of that step at once;
 the cause of idleness is worked out from scratch for every stretch of time between two instants.
 """
@@ -11,6 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.oracle import vllm_v1
+from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
+from tests.oracle.vllm_scheduler.workload import Call as Request
+from tests.oracle.vllm_scheduler.workload import Limits as EngineLimits
+from tests.oracle.vllm_scheduler.workload import Step as EngineStep
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
     SEGMENT_ROW,
@@ -41,15 +47,15 @@ class Call:
     started_s: float = 0.0
     first_token_s: float = 0.0
     end_s: float = 0.0
-    prompt_done: int = 0
+    text: list[int] = field(default_factory=list)  # every token of prompt and output, by what it is
+    is_admitted: bool = False  # or was, before a preemption
+    cached: int = 0
+    preemptions: int = 0
     emitted: int = 0
+    decodes: bool = False  # else its next tokens are those of a prompt, or of what a preemption lost
     passed_over: bool = False
     energy_j: float = 0.0
     busy_s: float = 0.0
-
-    @property
-    def reservation(self) -> int:
-        return max(self.prompt, self.prompt + self.output - 1)
 
 
 @dataclass(eq=False)
@@ -139,14 +145,24 @@ class Piece:
 @dataclass(eq=False)
 class Replica:
     number: int
-    waiting: list[Call] = field(default_factory=list)
-    running: list[Call] = field(default_factory=list)  # in order of admission
-    parts: list[Part] | None = None  # of the step it is in
+    engine: vllm_v1.Replica
+    blocks: int
+    calls: dict[int, Call] = field(default_factory=dict)  # placed here, by step
+    engine_parts: list[vllm_v1.Part] = field(default_factory=list)  # of the step it is in
+    parts: list[Part] | None = None
     pieces: list[Piece] = field(default_factory=list)
 
     @property
-    def reserved(self) -> int:
-        return sum(call.reservation for call in self.running)
+    def waiting(self) -> list[Call]:
+        return [self.calls[request.number] for request in self.engine.waiting]
+
+    @property
+    def running(self) -> list[Call]:
+        return [self.calls[request.number] for request in self.engine.running]
+
+    @property
+    def held_tokens(self) -> int:
+        return BLOCK_TOKENS * (self.blocks - self.engine.memory.free)
 
     def add_piece(self, piece: Piece) -> None:
         if self.pieces and (self.pieces[-1].state, self.pieces[-1].cause) == (piece.state, piece.cause):
@@ -162,7 +178,15 @@ class Replay:
     def __init__(self, workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> None:
         self.cost, self.power, self.limits = cost, power, limits
         self.sessions, self.steps = read_graph(workload)
-        self.replicas = [Replica(number) for number in range(limits.replicas)]
+        write_texts(workload, self.steps)
+        assert limits.block_size == BLOCK_TOKENS
+        texts = [step.call.text for step in self.steps if step.call]
+        # with a block for everything, nothing is ever preempted or forgotten
+        blocks = min(limits.num_blocks, 1 + sum(vllm_v1.blocks_for(len(text)) for text in texts))
+        self.replicas = [
+            Replica(number, vllm_v1.Replica(engine_limits(limits, blocks)), blocks)
+            for number in range(limits.replicas)
+        ]
         self.pending: list[tuple[float, int, int]] = []
         self.clock = 0.0
         self.placements = 0
@@ -218,7 +242,7 @@ class Replay:
         call.queued_s = self.clock
         if (
             call.prompt + call.output > self.limits.max_model_len
-            or call.reservation > self.limits.kv_capacity_tokens
+            or vllm_v1.blocks_for(call.prompt + call.output - 1) > self.limits.num_blocks
         ):
             call.started_s = call.first_token_s = call.end_s = self.clock
             self.refused += 1
@@ -227,7 +251,10 @@ class Replay:
         call.replica = self.route(call)
         call.placed = self.placements
         self.placements += 1
-        self.replicas[call.replica].waiting.append(call)
+        replica = self.replicas[call.replica]
+        replica.calls[call.step.number] = call
+        request = Request(0, -1, False, 0, call.prompt, call.output, True, False)
+        replica.engine.add(call.step.number, request, call.text)
 
     def route(self, call: Call) -> int:
         if self.limits.router == Router.ROUND_ROBIN:
@@ -240,32 +267,27 @@ class Replay:
     # --- engine steps ---
 
     def schedule(self, replica: Replica) -> list[Part]:
-        """Return what the next step computes, admitting waiting calls."""
-        parts = [
-            Part(call, 1, call.prompt + call.emitted, True)
-            for call in replica.running
-            if call.prompt_done == call.prompt
-        ]
-        budget = self.limits.max_num_batched_tokens - len(parts)
-        for call in replica.running:
-            chunk = min(call.prompt - call.prompt_done, budget)
-            if chunk > 0:
-                parts.append(Part(call, chunk, call.prompt_done, False))
-                budget -= chunk
-        while replica.waiting and budget > 0 and len(replica.running) < self.limits.max_num_seqs:
-            call = replica.waiting[0]
-            if replica.reserved + call.reservation > self.limits.kv_capacity_tokens:
-                break
-            replica.waiting.pop(0)
-            replica.running.append(call)
-            call.started_s = self.clock
+        """Return what the next step computes, admitting and preempting calls."""
+        engine_step = EngineStep([], [], [], [], 0, 0, 0)
+        replica.engine_parts = replica.engine.schedule(engine_step)
+        for number in engine_step.preempted:
+            replica.calls[number].preemptions += 1
+            replica.calls[number].decodes = False
+        for number, cached in engine_step.admitted:
+            call = replica.calls[number]
             call.passed_over = False
-            chunk = min(call.prompt, budget)
-            parts.append(Part(call, chunk, 0, False))
-            budget -= chunk
+            if not call.is_admitted:
+                call.is_admitted, call.started_s, call.cached = True, self.clock, cached
         for call in replica.waiting:
             call.passed_over = True
-        return parts
+        return [self.part(replica, part) for part in replica.engine_parts]
+
+    @staticmethod
+    def part(replica: Replica, part: vllm_v1.Part) -> Part:
+        call = replica.calls[part.request.number]
+        before = part.request.computed - part.tokens
+        # a decode's own token is context too: it is read as the others are
+        return Part(call, part.tokens, before + call.decodes, call.decodes)
 
     def start_engine_step(self, replica: Replica) -> None:
         parts = replica.parts = self.schedule(replica)
@@ -283,7 +305,7 @@ class Replay:
         state = State.MIXED if chunks and decodes else State.PREFILL if chunks else State.DECODE
         end = self.clock + seconds
         replica.add_piece(Piece(state, Cause.NONE, self.clock, end, joules, 1))
-        self.kv_peak_tokens = max(self.kv_peak_tokens, replica.reserved)
+        self.kv_peak_tokens = max(self.kv_peak_tokens, replica.held_tokens)
         self.engine_steps += 1
         self.pending.append((end, COMPLETION, replica.number))
 
@@ -322,26 +344,28 @@ class Replay:
         return power.idle_w + power.span_w * min(power.cap, saturating)
 
     def complete_engine_step(self, replica: Replica) -> None:
-        parts, replica.parts = replica.parts, None
-        for part in parts:
-            call = part.call
-            if not part.decodes:
-                call.prompt_done += part.tokens
-                if call.prompt_done < call.prompt:
-                    continue
-                call.first_token_s = self.clock
-            call.emitted += 1
-            if call.emitted == call.output:
-                call.end_s = self.clock
-                replica.running.remove(call)
-                self.end_step(call.step)
+        engine_step = EngineStep([], [], [], [], 0, 0, 0)
+        replica.engine.see_end(replica.engine_parts, engine_step)
+        replica.parts = None
+        for part in replica.engine_parts:
+            call = replica.calls[part.request.number]
+            if part.emits:
+                call.decodes = True
+                call.emitted += 1
+                if call.emitted == 1:
+                    call.first_token_s = self.clock
+        for number in engine_step.finished:
+            call = replica.calls[number]
+            assert call.emitted == call.output
+            call.end_s = self.clock
+            self.end_step(call.step)
 
     # --- idle time ---
 
     def let_time_pass(self, now: float) -> None:
         elapsed = now - self.clock
         if elapsed > 0:
-            self.kv_token_s += elapsed * sum(replica.reserved for replica in self.replicas)
+            self.kv_token_s += elapsed * sum(replica.held_tokens for replica in self.replicas)
             for replica in self.replicas:
                 if replica.parts is None:
                     self.pass_idle(replica, now, elapsed)
@@ -418,6 +442,7 @@ class Replay:
             self.null_idle_s,
             self.kv_token_s,
             self.kv_peak_tokens,
+            sum(replica.engine.memory.evicted for replica in self.replicas),
             self.refused,
             self.engine_steps,
         )
@@ -431,6 +456,8 @@ class Replay:
             call.replica,
             step.input_tokens,
             step.output_tokens,
+            call.cached,
+            call.preemptions,
             call.queued_s,
             call.started_s,
             call.first_token_s,
@@ -467,6 +494,35 @@ def read_graph(workload: Workload) -> tuple[list[Session], list[Step]]:
             step.children.append(child)
             child.parents.append(step)
     return sessions, steps
+
+
+def write_texts(workload: Workload, steps: list[Step]) -> None:
+    """Give every call its text: the shared beginning of its parent's, then tokens that no other call has."""
+
+    def write(step: Step) -> None:
+        if step.call is None or step.call.text:
+            return
+        text: list[int] = []
+        parent = int(workload.prefix_parent[step.number])
+        if parent >= 0 and steps[parent].call:
+            write(steps[parent])
+            text = steps[parent].call.text[: min(int(workload.prefix_tokens[step.number]), step.call.prompt)]
+        fresh = (step.number + 1) * 10**9
+        length = step.call.prompt + step.call.output
+        step.call.text = text + list(range(fresh + len(text), fresh + length))
+
+    for step in steps:
+        write(step)
+
+
+def engine_limits(limits: FleetLimits, blocks: int) -> EngineLimits:
+    return EngineLimits(
+        num_gpu_blocks=1 + blocks,  # one is a placeholder
+        max_num_seqs=limits.max_num_seqs,
+        max_num_batched_tokens=limits.max_num_batched_tokens,
+        max_model_len=limits.max_model_len,
+        prefix_caching=bool(limits.enable_prefix_cache),
+    )
 
 
 def replay_by_hand(workload: Workload, cost: StepCost, power: PowerCurve, limits: FleetLimits) -> Outcome:

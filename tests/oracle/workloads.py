@@ -8,7 +8,16 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from tracekit.analyzers.kernels.layout import FleetLimits, PowerCurve, Router, StepCost, StepKind, Workload
+from tracekit.analyzers.kernels.layout import (
+    BLOCK_TOKENS,
+    NOBODY,
+    FleetLimits,
+    PowerCurve,
+    Router,
+    StepCost,
+    StepKind,
+    Workload,
+)
 
 TICK = 2.0**-10
 """Times that are multiples of it add without rounding, so that events fall on the very same instant."""
@@ -27,6 +36,7 @@ class Node:
     duration_s: float = 0.0
     lag_s: float = 0.0
     parents: tuple[int, ...] = ()
+    prefix: tuple[int, int, int] | None = None  # session, place in it, tokens shared with that call's text
 
 
 @dataclass
@@ -90,6 +100,10 @@ def workload_of(stories: list[Story]) -> Workload:
         parent_count=ints([len(node.parents) for node in nodes]),
         child_start=ints([0, *np.cumsum(children)]),
         child_index=ints([child for _, child in edges]),
+        prefix_parent=ints(
+            [NOBODY if node.prefix is None else starts[node.prefix[0]] + node.prefix[1] for node in nodes]
+        ),
+        prefix_tokens=ints([0 if node.prefix is None else node.prefix[2] for node in nodes]),
     )
 
 
@@ -97,8 +111,10 @@ def fleet(replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: int)
     limits = {
         "max_num_seqs": 256,
         "max_num_batched_tokens": 8192,
-        "kv_capacity_tokens": NEVER,
+        "block_size": BLOCK_TOKENS,
+        "num_blocks": NEVER,
         "max_model_len": NEVER,
+        "enable_prefix_cache": 1,
     } | limits
     return FleetLimits(replicas, int(router), **limits)
 
@@ -145,16 +161,53 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         draw(terms) / 64,
         *(draw(shares) for _ in range(4)),
     )
-    workload = workload_of(draw(st.lists(stories(seconds), min_size=1, max_size=7)))
+    told = draw(st.lists(stories(seconds), min_size=1, max_size=7))
+    if draw(st.booleans()):
+        share_prefixes(np.random.default_rng(draw(st.integers(0, 2**32))), told)
+    workload = workload_of(told)
     limits = FleetLimits(
         draw(st.sampled_from([1, 2, 2, 3, 4])),
         int(draw(st.sampled_from(list(Router)))),
         draw(st.sampled_from([1, 2, 3, 64])),
         draw(st.sampled_from([3, 16, 50, 8192])),
-        draw(st.sampled_from([70, 120, 250, NEVER])),
+        BLOCK_TOKENS,
+        draw(st.sampled_from([5, 8, 9, 12, 16, NEVER])),
         draw(st.sampled_from([80, NEVER])),
+        draw(st.sampled_from([0, 1, 1])),
     )
     return Scenario(workload, cost, draw(st.sampled_from([FLAT, ROOFY])), limits)
+
+
+def share_prefixes(draw: np.random.Generator, told: list[Story]) -> None:
+    """Let most calls begin as another one did, of their own session or any, whenever that one may run.
+
+    Where a call goes on from another, its prompt is made that long; else what is shared is cut to it.
+    """
+    places = [
+        (session, place)
+        for session, story in enumerate(told)
+        for place, node in enumerate(story.nodes)
+        if node.kind == StepKind.CALL
+    ]
+    order = draw.permutation(len(places)) if draw.random() < 0.3 else range(len(places))
+    earlier: list[tuple[int, int]] = []
+    for session, place in (places[index] for index in order):
+        mine = [other for other in earlier if other[0] == session]
+        node = told[session].nodes[place]
+        if earlier and draw.random() < 0.8:
+            parent = mine[-1] if mine and draw.random() < 0.7 else earlier[draw.integers(len(earlier))]
+            other = told[parent[0]].nodes[parent[1]]
+            prompt, text = (
+                max(1, other.input_tokens),
+                max(1, other.input_tokens) + max(1, other.output_tokens),
+            )
+            shared = int(
+                draw.choice([text, prompt, prompt // BLOCK_TOKENS * BLOCK_TOKENS, draw.integers(0, text + 1)])
+            )
+            if text < 200 and draw.random() < 0.7:
+                node.input_tokens = max(1, shared) + int(draw.choice([0, 0, 1, 16, draw.integers(0, 60)]))
+            node.prefix = (*parent, shared)
+        earlier.append((session, place))
 
 
 def crowd(seed: int, sessions: int = 25) -> Scenario:
@@ -175,13 +228,17 @@ def crowd(seed: int, sessions: int = 25) -> Scenario:
                 nodes.append(a_call(window.start - 1) if asks else tool(seconds, window.start - 1))
             nodes.append(a_call(*window, lag_s=float(draw.exponential(0.01))))
         told.append(Story(float(arrival), nodes, float(draw.exponential(0.01))))
+    if draw.random() < 0.8:
+        share_prefixes(draw, told)
     cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8)
     limits = FleetLimits(
         int(draw.integers(1, 5)),
         int(draw.integers(0, 3)),
         int(draw.choice([2, 8, 64])),
         int(draw.choice([32, 128, 8192])),
-        int(draw.choice([230, 900, NEVER])),
+        BLOCK_TOKENS,
+        int(draw.choice([15, 20, 40, 60, NEVER])),
         int(draw.choice([205, NEVER])),
+        int(draw.choice([0, 1, 1])),
     )
     return Scenario(workload_of(told), cost, ROOFY, limits)

@@ -1,7 +1,7 @@
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
-from tests.oracle.workloads import TICK, Scenario, scenarios
+from tests.oracle.workloads import NEVER, TICK, Scenario, scenarios
 from tracekit.analyzers.kernels.layout import Cause, Outcome, State, StepCost, StepKind
 from tracekit.analyzers.kernels.replay import replay
 from tracekit.analyzers.timeline import Timeline
@@ -120,9 +120,12 @@ def test_twice_the_times_takes_twice_the_time(scenario: Scenario) -> None:
 def test_tokens_in_are_tokens_computed(scenario: Scenario) -> None:
     """With one tick per token and nothing else, busy time counts the tokens that the engines computed."""
     per_token = StepCost(0.0, TICK, 0.0, TICK, 0.0, 0.0, 0.0, 0.0, 0.0)
-    outcome = replay(*scenario._replace(cost=per_token))
+    roomy = scenario.limits._replace(num_blocks=NEVER)  # so that nothing is computed twice
+    outcome = replay(*scenario._replace(cost=per_token, limits=roomy))
     calls = placed(outcome)
+    assert not calls["preemptions"].any()
     computed = np.maximum(1, calls["input_tokens"]).sum() + (np.maximum(1, calls["output_tokens"]) - 1).sum()
+    computed -= calls["cached_tokens"].sum()
     busy = outcome.segments[outcome.segments["state"] != State.IDLE]
     np.testing.assert_allclose(
         (busy["end_s"] - busy["start_s"]).sum(), computed * TICK, rtol=1e-9, atol=1e-12

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.oracle.workloads import FLAT, NEVER, fleet
-from tracekit.analyzers.kernels.layout import State, StepCost, StepKind, Workload
+from tracekit.analyzers.kernels.layout import BLOCK_TOKENS, NOBODY, State, StepCost, StepKind, Workload
 from tracekit.analyzers.kernels.replay import replay
 
 REPLICATIONS = 30
@@ -43,6 +43,8 @@ def open_loop(arrival_s: np.ndarray, service_s: np.ndarray) -> Workload:
         parent_count=np.zeros(n, np.int64),
         child_start=np.zeros(n + 1, np.int64),
         child_index=np.zeros(0, np.int64),
+        prefix_parent=np.full(n, NOBODY),
+        prefix_tokens=np.zeros(n, np.int64),
     )
 
 
@@ -70,11 +72,10 @@ def test_littles_law() -> None:
     draw = np.random.default_rng(7)
     n = 5_000
     workload = open_loop(np.cumsum(draw.exponential(0.01, n)), draw.exponential(1.0, n))
-    workload = workload._replace(output_tokens=draw.integers(1, 40, n))
     cost = StepCost(5e-3, 1e-8, 0.0, 1e-4, 0.0, 1.0, 0.0, 0.0, 0.0)
     outcome = replay(workload, cost, FLAT, fleet(3, max_num_seqs=16, max_num_batched_tokens=NEVER))
     calls = outcome.calls
-    held = workload.input_tokens + workload.output_tokens - 1
+    held = -(-workload.input_tokens // BLOCK_TOKENS) * BLOCK_TOKENS
     np.testing.assert_allclose(
         outcome.kv_token_s, (held * (calls["end_s"] - calls["started_s"])).sum(), rtol=1e-12
     )
@@ -100,6 +101,8 @@ def machine_repair(draw: np.random.Generator, sessions: int, cycles: int, think_
         parent_count=(np.arange(n) % steps > 0).astype(np.int64),
         child_start=np.concatenate([[0], np.cumsum(~is_last)]),
         child_index=np.flatnonzero(np.arange(n) % steps > 0),
+        prefix_parent=np.full(n, NOBODY),
+        prefix_tokens=np.zeros(n, np.int64),
     )
 
 

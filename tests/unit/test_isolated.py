@@ -55,7 +55,7 @@ def test_sessions_alone(seed):
 def test_calls_alone(seed):
     workload = story_workload(seed)
     calls = np.flatnonzero(workload.kind == StepKind.CALL)
-    found = isolated_calls_j(workload, FLEET)
+    found = isolated_calls_j(workload, FLEET, np.zeros(len(calls), np.int64))
     assert len(found) == len(calls)
     for place, step in enumerate(calls):
         prompt, output = workload.input_tokens[step], workload.output_tokens[step]

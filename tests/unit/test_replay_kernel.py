@@ -75,15 +75,88 @@ def test_no_more_than_max_num_seqs_run() -> None:
 
 def test_the_first_call_that_does_not_fit_holds_up_those_behind_it() -> None:
     told = [Story(0.0, [call(58, 3)]), Story(0.1, [call(58, 3)]), Story(0.2, [call(8, 3)])]
-    outcome = run(told, kv_capacity_tokens=100)
+    outcome = run(told, block_size=1, num_blocks=100)
     assert outcome.calls["started_s"].tolist() == [0.0, 3.0, 3.0]
     assert outcome.kv_peak_tokens == 70
-    assert outcome.kv_token_s == pytest.approx(60 * 3 + 70 * 3)
+    assert outcome.kv_token_s == pytest.approx(58 + 59 + 60 + 66 + 68 + 70)
 
 
 def test_the_last_token_needs_no_kv() -> None:
-    assert run([Story(0.0, [call(98, 3)])], kv_capacity_tokens=100).refused == 0
-    assert run([Story(0.0, [call(98, 4)])], kv_capacity_tokens=100).refused == 1
+    assert run([Story(0.0, [call(94, 3)])], num_blocks=6).refused == 0
+    assert run([Story(0.0, [call(94, 4)])], num_blocks=6).refused == 1
+
+
+def test_the_last_admitted_is_preempted_and_computes_everything_again() -> None:
+    """Both reach 16 tokens of KV after step 1; for the next token there is one block, and the first takes it."""
+    told = [Story(0.0, [call(16, 3)]), Story(0.0, [call(15, 3)]), Story(0.5, [call(1, 1)])]
+    outcome = run(told, num_blocks=2, enable_prefix_cache=0)
+    assert outcome.calls["preemptions"].tolist() == [0, 1, 0]
+    assert outcome.calls["first_token_s"].tolist() == [1.0, 1.0, 4.0]
+    assert outcome.calls["end_s"].tolist() == [3.0, 5.0, 4.0]
+    assert outcome.calls["started_s"].tolist() == [0.0, 0.0, 3.0]
+    np.testing.assert_allclose(outcome.calls["busy_s"], [2.5, 2.0, 0.5])
+
+
+def test_a_preempted_call_finds_its_own_blocks() -> None:
+    told = [Story(0.0, [call(32, 20)]), Story(0.0, [call(40, 4)])]
+    cost = FREE._replace(prefill_token_s=1.0, decode_s=1.0)
+    outcome = run(told, cost, num_blocks=5)
+    assert outcome.calls["preemptions"].tolist() == [0, 1]
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0]
+    again = run(told, cost, num_blocks=5, enable_prefix_cache=0)
+    assert again.calls["end_s"][1] > outcome.calls["end_s"][1]
+
+
+def follow_up(shared: int, prompt: int = 100, lag_s: float = 0.0) -> Story:
+    """A call of 40 tokens in and 12 out, and one that begins with the first `shared` of them."""
+    second = call(prompt, 1, 0, lag_s=lag_s)
+    second.prefix = (0, 0, shared)
+    return Story(0.0, [call(40, 12), second])
+
+
+@pytest.mark.parametrize(("shared", "cached"), [(0, 0), (15, 0), (16, 16), (40, 32), (51, 48), (52, 48)])
+def test_hits_are_whole_blocks_and_reach_into_the_output(shared: int, cached: int) -> None:
+    assert run([follow_up(shared)]).calls["cached_tokens"].tolist() == [0, cached]
+    assert run([follow_up(shared)], enable_prefix_cache=0).calls["cached_tokens"].tolist() == [0, 0]
+
+
+def test_the_last_token_of_a_prompt_is_always_computed() -> None:
+    assert run([follow_up(48, 48)]).calls["cached_tokens"].tolist() == [0, 32]
+    assert run([follow_up(48, 49)]).calls["cached_tokens"].tolist() == [0, 48]
+
+
+def test_what_is_found_is_not_computed() -> None:
+    cost = FREE._replace(prefill_token_s=1.0, prefill_attention_s=1.0)
+    calls = run([follow_up(40)], cost).calls
+    assert calls["end_s"][1] - calls["started_s"][1] == 68 + 68 * (32 + 34)
+
+
+def test_the_cache_forgets_what_was_given_back_first_and_of_that_the_deepest() -> None:
+    """Of 8 blocks 3 are cached when another call takes 6: the deepest goes; the call after it takes one more."""
+    between = Story(20.0, [call(90, 1)])
+    outcome = run([follow_up(52, 53, lag_s=40.0), between], num_blocks=8)
+    assert outcome.calls["cached_tokens"].tolist() == [0, 32, 0]
+    assert outcome.evicted_blocks == 2
+
+
+def test_replicas_do_not_share_a_cache() -> None:
+    outcome = run([follow_up(40)], replicas=2)
+    assert outcome.calls[["replica", "cached_tokens"]].tolist() == [(0, 0), (1, 0)]
+
+
+@pytest.mark.parametrize("slack", [0, 2, 9])
+def test_pools_that_are_too_small_are_made_larger(slack: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [replay(*crowd(seed)) for seed in range(6)]
+    monkeypatch.setattr("tracekit.analyzers.kernels.replay.SLACK", slack)
+    for seed, outcome in enumerate(expected):
+        assert_same_outcome(replay(*crowd(seed)), outcome)
+
+
+def test_prefixes_in_a_circle_are_refused() -> None:
+    nodes = [call(40, 1), call(40, 1)]
+    nodes[0].prefix, nodes[1].prefix = (0, 1, 30), (0, 0, 30)
+    with pytest.raises(ValueError, match="cycle"):
+        run([Story(0.0, nodes)])
 
 
 def test_a_refused_call_takes_no_time_and_no_turn() -> None:
