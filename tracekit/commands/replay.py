@@ -123,7 +123,7 @@ def command(
             document,
             rows,
             compiled.session_row_id[drawn],
-            isolated_calls_j(workload, replay.fleet),
+            isolated_calls_j(workload, replay.fleet, replay.timeline.outcome.calls["cached_tokens"]),
             force=force,
         )
     _show(document, output, as_json=as_json, to_json=to_json)

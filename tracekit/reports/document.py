@@ -54,7 +54,7 @@ def replay_document(
         "tokens": {
             "input": int(outcome.calls["input_tokens"][served].sum()),
             "output": int(output_tokens.sum()),
-            "cached": None,
+            "cached": int(outcome.calls["cached_tokens"][served].sum()),
             "by_class": None,
         },
         "gpu_s": _gpu_seconds(replay),
@@ -75,8 +75,8 @@ def replay_document(
             "api_equivalent": None,
         },
         "carbon_g": _carbon(timeline.total_j, grid_code),
-        "prefix_hit_fraction": None,
-        "preemptions": None,
+        "prefix_hit_fraction": _prefix_hit_fraction(replay, served),
+        "preemptions": int(outcome.calls["preemptions"].sum()),
         "kv_fraction": _kv_fraction(replay),
         "engine_steps": outcome.engine_steps,
         "tier": "analytic",
@@ -98,6 +98,8 @@ def fleet_document(replay: Replay) -> Document:
         "max_num_batched_tokens": replay.limits.max_num_batched_tokens,
         "max_model_len": replay.limits.max_model_len,
         "kv_capacity_tokens": replay.limits.kv_capacity_tokens,
+        "kv_block_tokens": replay.limits.block_size,
+        "prefix_cache": bool(replay.limits.enable_prefix_cache),
         "usd_per_gpu_hour": {
             "low": price.low,
             "typical": price.typical,
@@ -111,8 +113,8 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
     """What the replays take for granted, a sentence each."""
     notes = [
         "tools and lags keep their recorded length: they belong to the recorded environment",
-        "scheduler: vLLM V1 without prefix cache and without preemption; KV is reserved at admission, "
-        "every prompt is prefilled whole",
+        "scheduler: vLLM V1 (0.32), one step after the other; KV in blocks, preemption by recompute",
+        _prefix_words(compiled, replays),
         "token counts are the recorded tokenizer's",
     ]
     if compiled.calls_without_tokens:
@@ -152,6 +154,29 @@ def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID)
 
 def _band(error: catalog.ErrorBand) -> str:
     return f"{error.mape:.1%} mean, {error.median_ape:.1%} median ({error.on})"
+
+
+def _prefix_words(compiled: Compiled, replays: list[Replay]) -> str:
+    if not any(replay.limits.enable_prefix_cache for replay in replays):
+        return "prefix cache: off"
+    if not compiled.workload.prefix_tokens.any():
+        return "prefix cache: modelled, but the trace holds no prefix identity, and that means no hits"
+    known = int(np.count_nonzero(compiled.workload.prefix_tokens))
+    words = (
+        f"prefix cache: modelled (LRU by block); {known} of {compiled.calls} call(s) begin as an earlier one"
+    )
+    if any(replay.workload.prefix_parent is not compiled.workload.prefix_parent for replay in replays):
+        words += "; sessions that are drawn anew share nothing with each other"
+    return words
+
+
+def _prefix_hit_fraction(replay: Replay, served: np.ndarray) -> float | None:
+    """Of all input tokens; None where nothing could be found, for want of prefix identity or of a cache."""
+    calls = replay.timeline.outcome.calls[served]
+    computed = int(np.maximum(1, calls["input_tokens"]).sum())
+    if not replay.limits.enable_prefix_cache or not replay.workload.prefix_tokens.any() or not computed:
+        return None
+    return float(calls["cached_tokens"].sum() / computed)
 
 
 def _error_bands(replay: Replay) -> Document:
