@@ -61,3 +61,21 @@ def test_calls_alone(seed):
         prompt, output = workload.input_tokens[step], workload.output_tokens[step]
         alone = replay_on(workload_of([Story(0.0, [call(int(prompt), int(output))])]), ALONE).timeline
         assert found[place] == pytest.approx(alone.total_j, rel=1e-9)
+
+
+def test_calls_alone_find_what_they_found_in_company():
+    nodes = [call(300, 20), call(400, 9, 0)]
+    nodes[1].prefix = (0, 0, 310)
+    workload = workload_of([Story(0.0, nodes)])
+    replayed = replay_on(workload, ALONE).timeline.outcome
+    assert replayed.calls["cached_tokens"].tolist() == [0, 304]
+    found = isolated_calls_j(workload, FLEET, replayed.calls["cached_tokens"])
+    np.testing.assert_allclose(found, replayed.calls["energy_j"], rtol=1e-9)
+
+
+def test_sessions_alone_find_nothing_of_others():
+    nodes = [[call(300, 20)], [call(300, 20)]]
+    nodes[1][0].prefix = (0, 0, 300)
+    workload = workload_of([Story(0.0, each) for each in nodes])
+    found = isolated_sessions_j(workload, FLEET)
+    assert found[0] == pytest.approx(found[1], rel=1e-9)

@@ -155,3 +155,67 @@ def test_a_scaled_release_needs_a_rate(story, tmp_path):
     assert faster.session_arrival_s[-1] == pytest.approx(0.01)
     with pytest.raises(ScenarioInvalid, match="poisson"):
         scaled_release(workload._replace(session_arrival_s=np.zeros(2)), 1.0)
+
+
+# --- what prompts share ---
+
+
+def shared(compiled) -> list[tuple[int, int]]:
+    """Of every call: the place among the calls of its prefix parent, and the tokens shared."""
+    workload = compiled.workload
+    calls = np.flatnonzero(workload.kind == StepKind.CALL)
+    places = {-1: -1} | {int(step): place for place, step in enumerate(calls)}
+    return [(places[int(workload.prefix_parent[step])], int(workload.prefix_tokens[step])) for step in calls]
+
+
+def test_prefixes_come_from_hashes_and_reach_into_the_answer(tmp_path):
+    story = Story()
+    first = [("system", "0123456789"), ("user", "abcdefghij")]
+    follow = [*first, ("assistant", "ABCDE"), ("user", "vwxyz")]
+    other = [("system", "0123456789"), ("user", "something new")]
+    usage = {"usage": {"input": 30, "output": 3, "cached": None}}
+    story.call(0, 10, first, answer="ABCDE", response=usage)
+    story.call(20, 30, follow, response=usage)
+    story.call(40, 50, other, response=usage)
+    found = shared(compile_workload(written(story, tmp_path / "t.parquet")))
+    assert sorted(found) == [(-1, 0), (0, 25), (1, 13)]
+
+
+def named_calls(tmp_path, *named):
+    calls = [
+        {"row_id": row, "session_id": 0, "start_ns": 10 * row, "end_ns": 10 * row + 5, "status": "ok"}
+        | {
+            "input_tokens": 40,
+            "output_tokens": 9,
+            "parents": [],
+            "prefix_call_id": parent,
+            "prefix_tokens": tokens,
+        }
+        for row, (parent, tokens) in enumerate(named, start=1)
+    ]
+    session = {"row_id": 0, "start_ns": 0, "end_ns": 99, "status": "ok"}
+    tables = {Kind.SESSION: table_of(Kind.SESSION, [session]), Kind.LLM_CALL: table_of(Kind.LLM_CALL, calls)}
+    write_trace(tmp_path / "t.parquet", tables, Provenance(1, "0", [], 0))
+    return compile_workload(Trace.open(tmp_path / "t.parquet"))
+
+
+def test_prefixes_come_from_columns(tmp_path):
+    compiled = named_calls(tmp_path, (None, None), (1, 45), (1, 0), (2, 30))
+    assert shared(compiled) == [(-1, 0), (0, 45), (-1, 0), (1, 30)]
+
+
+def test_a_prefix_of_a_later_call_is_refused(tmp_path):
+    with pytest.raises(TraceUnreadable, match="later call"):
+        named_calls(tmp_path, (2, 30), (None, None))
+
+
+def test_drawn_sessions_keep_what_their_own_calls_share(tmp_path):
+    workload = named_calls(tmp_path, (None, None), (1, 45)).workload
+    both, _drawn = poisson_release(workload, 2.0, 2, seed=3)
+    assert both.prefix_parent.tolist() == [-1, 0, -1, 2]
+    assert both.prefix_tokens.tolist() == [0, 45, 0, 45]
+    split = workload._replace(session=np.array([0, 1]), session_step_start=np.array([0, 1, 2]))
+    split = split._replace(session_arrival_s=np.zeros(2), session_tail_s=np.zeros(2))
+    alone, _drawn = poisson_release(split, 2.0, 8, seed=3)
+    assert set(alone.prefix_parent.tolist()) == {-1}
+    assert not alone.prefix_tokens.any()

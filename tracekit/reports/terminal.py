@@ -205,6 +205,10 @@ def _session_table(sessions: list[Document]) -> Table:
     return table
 
 
+def _kv_use(fraction: Document) -> str:
+    return f"{units.percent(fraction['mean'])} / {units.percent(fraction['max'])}"
+
+
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
     table = _table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
@@ -216,7 +220,15 @@ def _replay_table(replays: list[Document]) -> Table:
     row("makespan", (units.seconds(replay["makespan_s"]) for replay in replays))
     row("session p50 / p95", (_pair(replay["session_s"]) for replay in replays))
     row("TTFT p50 / p95", (_pair(replay["ttft_s"]) for replay in replays))
-    row("TPOT p50 / p95", (_pair(replay["tpot_s"]) for replay in replays), end=True)
+    row("TPOT p50 / p95", (_pair(replay["tpot_s"]) for replay in replays))
+    row("input from the prefix cache", (units.percent(replay["prefix_hit_fraction"]) for replay in replays))
+    row("KV memory used, mean / most", (_kv_use(replay["kv_fraction"]) for replay in replays), end=True)
+    if any(replay["preemptions"] for replay in replays):
+        row(
+            "preemptions (computed again)",
+            (units.count(replay["preemptions"]) for replay in replays),
+            end=True,
+        )
     row(
         "GPU idle",
         (
