@@ -50,7 +50,7 @@ def replay_on(workload: Workload, fleet: Fleet) -> Replay:
 
 
 def kernel_is_compiled() -> bool:
-    """Whether the next replay starts at once; else numba compiles for some 15-25 s first."""
+    """Whether the next replay starts at once; else numba compiles for some 25-50 s first."""
     return is_compiled(advance)
 
 

@@ -497,6 +497,27 @@ def take(memory: KvMemory, replica: int, blocks: int) -> None:
 
 
 @in_place_kernel
+def take_from_front(memory: KvMemory, pool: Record, blocks: int) -> bool:
+    """Take free blocks if all of them are of one kind, as they mostly are; return whether it was so."""
+    if blocks <= pool["empty"]:
+        pool["empty"] -= blocks
+        pool["free"] -= blocks
+        return True
+    if pool["empty"] > 0 or pool["queue_head"] == NOBODY:
+        return False
+    run = memory.runs[pool["queue_head"]]
+    slot = memory.slots[run["slot"]]
+    is_simple = slot["copies"] == NOBODY and slot["growers"] == NOBODY
+    if not is_simple or blocks >= run["end"] - run["first"]:
+        return False
+    run["end"] -= blocks
+    slot["cached"] = run["end"]
+    pool["free"] -= blocks
+    memory.stock[0]["evicted"] += blocks
+    return True
+
+
+@in_place_kernel
 def held_by_others(memory: KvMemory, pool: Record, slot: int, enough: int) -> int:
     """Return up to where running calls hold the slot's blocks, or `enough` if it is that or more."""
     bring_up_to_date(memory, pool, slot)

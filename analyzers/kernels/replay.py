@@ -28,6 +28,7 @@ from tracekit.analyzers.kernels.kv_memory import (
     prepare_memory,
     settle,
     take,
+    take_from_front,
 )
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
@@ -541,7 +542,7 @@ def end_step(sim: Simulation, step: int, now: float) -> None:
             post(sim, now + sim.nodes[child]["lag_s"], START, child)
 
 
-@in_place_kernel
+@called_kernel
 def start_call(sim: Simulation, step: int, now: float) -> None:
     """Place the call on a replica, or refuse it."""
     call = sim.nodes[step]["call"]
@@ -599,7 +600,7 @@ def end_tool_or_gap(sim: Simulation, step: int, now: float) -> None:
     end_step(sim, step, now)
 
 
-@in_place_kernel
+@called_kernel
 def end_call(sim: Simulation, replica: int, call: int, now: float) -> None:
     engine = sim.engines[replica]
     engine["running"] -= 1
@@ -785,13 +786,10 @@ def grow_decodes(sim: Simulation, replica: int, now: float) -> bool:
     step = engine["decode_steps"]
     needed = sim.phases[replica, (1 - step) % sim.limits.block_size]
     enough = needed <= pool["free"]
-    if needed <= pool["empty"]:
-        pool["free"] -= needed
-        pool["empty"] -= needed
-    elif enough:
-        take(sim.memory, replica, needed)
-    else:
+    if not enough:
         grow_one_by_one(sim, replica, now)
+    elif not take_from_front(sim.memory, pool, needed):
+        take(sim.memory, replica, needed)
     pool["clock"] = step + 1
     return not enough
 
@@ -830,7 +828,7 @@ def grow_prompt(sim: Simulation, replica: int, call: int, budget: int, now: floa
     return int(chunk)
 
 
-@in_place_kernel
+@called_kernel
 def admit_head(sim: Simulation, replica: int, budget: int, now: float) -> int:
     """Move the first waiting call to the running ones and return its first chunk; 0 if it does not fit."""
     engine = sim.engines[replica]
