@@ -39,6 +39,8 @@ class Fleet:
         for name in ("gpu", "model", "router", "engine"):
             if not isinstance(getattr(self, name), str):
                 raise ScenarioInvalid.not_text(name, getattr(self, name))
+        if not isinstance(self.prefix_cache, bool):
+            raise ScenarioInvalid.not_a_flag("prefix_cache", self.prefix_cache)
         if self.router not in ROUTERS:
             raise UnknownName.among("router", self.router, ROUTERS)
         for name in ("tp", "replicas", "max_num_seqs", "max_num_batched_tokens", "max_model_len"):

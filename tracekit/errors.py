@@ -191,6 +191,10 @@ class ScenarioInvalid(TracekitError):
         )
 
     @classmethod
+    def not_a_flag(cls, name: str, value: object) -> Self:
+        return cls(f"{name} is {value!r}; it must be true or false. Correct the fleet file or the option.")
+
+    @classmethod
     def not_text(cls, name: str, value: object) -> Self:
         return cls(f"{name} is {value!r}; it must be one name in quotes. Correct the fleet file.")
 

@@ -9,6 +9,7 @@ from tracekit.analyzers.kernels.layout import StepKind
 from tracekit.analyzers.release import draw_sessions
 from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
+from tracekit.errors import ScenarioInvalid
 
 FLEET = Fleet("H100", "Llama-3.1-8B", replicas=3)
 ALONE = Fleet("H100", "Llama-3.1-8B")
@@ -71,6 +72,12 @@ def test_calls_alone_find_what_they_found_in_company():
     assert replayed.calls["cached_tokens"].tolist() == [0, 304]
     found = isolated_calls_j(workload, FLEET, replayed.calls["cached_tokens"])
     np.testing.assert_allclose(found, replayed.calls["energy_j"], rtol=1e-9)
+
+
+def test_a_fleet_says_whether_it_has_a_prefix_cache():
+    assert not Fleet("H100", "Llama-3.1-8B", prefix_cache=False).limits().enable_prefix_cache
+    with pytest.raises(ScenarioInvalid, match="true or false"):
+        Fleet("H100", "Llama-3.1-8B", prefix_cache="no")
 
 
 def test_sessions_alone_find_nothing_of_others():
