@@ -16,6 +16,7 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[demo]' --group dev
+	$(BIN)/python -c 'from tracekit.analyzers.replay import compile_kernel; compile_kernel()'
 	touch $(STAMP)
 
 lint: $(STAMP)
