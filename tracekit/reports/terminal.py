@@ -279,6 +279,8 @@ def _pair(spread: Document | None) -> str:
 
 
 def _range_g(carbon: Document) -> str:
+    if carbon["high"] >= 1000:
+        return f"{carbon['low'] / 1000:.3g}-{carbon['high'] / 1000:.3g} kg"
     return f"{carbon['low']:.3g}-{carbon['high']:.3g} g"
 
 
