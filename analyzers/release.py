@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from tracekit.analyzers.kernels.layout import NOBODY, Floats, Ints, Workload
 from tracekit.errors import ScenarioInvalid
 
-ReleaseName = Literal["recorded", "scaled", "poisson"]
 LONGEST_S = 100 * 365.25 * 86400
 """Arrivals later than this would not fit int64 ns beside what follows them."""
-
-RELEASES: tuple[ReleaseName, ...] = ("recorded", "scaled", "poisson")
 
 
 def scaled_release(workload: Workload, rate_per_s: float) -> Workload:

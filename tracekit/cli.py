@@ -76,11 +76,9 @@ class Commands(click.Group):
     epilog="Start with `tracekit demo`, or `tracekit record -- python my_agent.py`.",
 )
 @click.version_option(package_name="tracekit-replay", prog_name="tracekit")
-@click.option("--debug", is_flag=True, help="Show a traceback where an error has one.")
-@click.pass_context
-def tracekit(ctx: click.Context, debug: bool) -> None:
+@click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback where an error has one.")
+def tracekit() -> None:
     """Record an LLM agent, replay it on a GPU fleet, see where time, joules and dollars go."""
-    ctx.obj = {"debug": debug}
 
 
 def main() -> None:

@@ -12,8 +12,6 @@ from numba import njit
 
 FLAGS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": False}
 
-kernel = njit(**FLAGS)
-
 NO_RUNTIME: dict[str, Any] = {"_nrt": False}  # missing from numba's own stubs
 
 in_place_kernel = njit(**FLAGS, **NO_RUNTIME, forceinline=True)
