@@ -9,8 +9,10 @@ from __future__ import annotations
 import http
 import http.client
 import json
+import socket
+import threading
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -49,16 +51,52 @@ class Capacity:
     slot_context: int = 8192
 
 
+class OpenSockets:
+    """The sockets of requests in flight; once broken off, none is opened any more."""
+
+    def __init__(self) -> None:
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._ended = False
+
+    @contextmanager
+    def connected(self, connection: http.client.HTTPConnection) -> Iterator[None]:
+        """Connect, and count the socket as open meanwhile; ConnectionAbortedError after `break_off`."""
+        with self._lock:
+            if self._ended:
+                raise ConnectionAbortedError("the engine has ended")
+            connection.connect()
+            opened = connection.sock  # http.client forgets it once the answer has begun
+            self._sockets.add(opened)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._sockets.discard(opened)
+
+    def break_off(self) -> None:
+        """Hang up on every open socket; its reader sees the end of the stream."""
+        with self._lock:
+            self._ended = True
+            for opened in self._sockets:
+                with suppress(OSError):
+                    opened.shutdown(socket.SHUT_RDWR)
+
+
 class Engine:
     """llama.cpp serving one weights file: continuous batching, and a prefix cache per slot."""
 
     def __init__(self, weights: Path, capacity: Capacity = Capacity()) -> None:
         xllamacpp = optional("xllamacpp")
         self._server = xllamacpp.Server(_parameters(xllamacpp, weights, capacity))
+        self._open = OpenSockets()
         self._host = urlsplit(str(self._server.listening_address)).netloc
 
     def close(self) -> None:
         """Stop the engine; requests in flight are broken off."""
+        # llama.cpp's destructor keeps the interpreter lock and waits up to 30 s for requests in flight, whose
+        # readers cannot hang up without that lock
+        self._open.break_off()
         self._server = None
 
     def tokens(self, text: str) -> tuple[Token, ...]:
@@ -84,16 +122,17 @@ class Engine:
     def _answer(self, path: str, body: Json | None) -> Iterator[http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(self._host, timeout=REQUEST_TIMEOUT_S)
         try:
-            connection.request(
-                "GET" if body is None else "POST",
-                path,
-                body=None if body is None else json.dumps(body),
-                headers={"Content-Type": "application/json", "Connection": "close"},
-            )
-            answer = connection.getresponse()
-            if answer.status != http.HTTPStatus.OK:
-                raise EngineError.answering(answer.status, answer.read())
-            yield answer
+            with self._open.connected(connection):
+                connection.request(
+                    "GET" if body is None else "POST",
+                    path,
+                    body=None if body is None else json.dumps(body),
+                    headers={"Content-Type": "application/json", "Connection": "close"},
+                )
+                answer = connection.getresponse()
+                if answer.status != http.HTTPStatus.OK:
+                    raise EngineError.answering(answer.status, answer.read())
+                yield answer
         except (OSError, http.client.HTTPException) as broken:
             raise EngineError(INTERNAL_ERROR, f"its connection broke: {broken!r}") from broken
         finally:
