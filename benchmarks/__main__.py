@@ -1,4 +1,7 @@
-"""Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls."""
+"""Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls.
+
+`python -m benchmarks vidur` compares the replica with runs of Vidur instead.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--trace", type=Path, help="a demo trace; recorded if not given")
+    vidur = parser.add_subparsers(dest="benchmark").add_parser("vidur")
+    vidur.add_argument(
+        "--fit", type=Path, help="folder whose batches give the coefficients; vidur_1k if not given"
+    )
+    vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
     options = parser.parse_args()
+    if options.benchmark == "vidur":
+        # not above: what this process holds at a fork would count as its children's memory
+        from benchmarks.vidur import VIDUR_1K, print_vidur  # noqa: PLC0415
+
+        fit = options.fit or VIDUR_1K
+        print_vidur(fit, options.judge or fit)
+    else:
+        _print_all(options.runs, options.trace)
+
+
+def _print_all(runs: int, demo: Path | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _print("tracekit --help", cost([*TRACEKIT, "--help"], options.runs), "<= 0.2 s CPU")
-        _print_injection(Path(folder), options.runs)
-        trace = options.trace or _demo(Path(folder))
+        _print("tracekit --help", cost([*TRACEKIT, "--help"], runs), "<= 0.2 s CPU")
+        _print_injection(Path(folder), runs)
+        trace = demo or _demo(Path(folder))
         if trace is not None:
             _print(
                 "tracekit analyze, demo trace, warm",
-                cost([*TRACEKIT, "analyze", str(trace)], options.runs),
+                cost([*TRACEKIT, "analyze", str(trace)], runs),
                 "<= 2 s",
             )
         open_loop = Path(folder) / "open-loop.parquet"
@@ -39,7 +58,7 @@ def main() -> None:
         replay = [*TRACEKIT, "replay", str(open_loop), "--gpu", "H100", "--json"]
         _print(
             "tracekit replay, 10,000 open-loop calls, warm",
-            cost(replay, options.runs),
+            cost(replay, runs),
             f"<= 1 s CPU; {source}",
         )
 
