@@ -1,15 +1,27 @@
 """Limits with a formula. One call at a time and one step per call make a replica a single-server queue.
 
+Steps of one length and `max_num_seqs` of c make a replica c servers with one queue: a call's service is its output
+tokens. (c replicas are not: a router gives each its own queue.)
+
 Each test runs seeded replications and asks whether the formula lies in the band of their mean (t, 99.9 %).
 """
 
 from collections.abc import Callable
+from math import factorial
 
 import numpy as np
 import pytest
 
 from tests.oracle.workloads import FLAT, NEVER, fleet
-from tracekit.analyzers.kernels.layout import BLOCK_TOKENS, NOBODY, State, StepCost, StepKind, Workload
+from tracekit.analyzers.kernels.layout import (
+    BLOCK_TOKENS,
+    NOBODY,
+    Router,
+    State,
+    StepCost,
+    StepKind,
+    Workload,
+)
 from tracekit.analyzers.kernels.replay import replay
 
 REPLICATIONS = 30
@@ -18,6 +30,10 @@ TOKENS = 100_000
 """Tokens of the mean prompt: enough for a prompt length to be a continuous service time."""
 
 PER_TOKEN = StepCost(0.0, 1.0 / TOKENS, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+STEP_S = 2.0**-8
+"""Short against a service of 1 s; arrivals that are multiples of it never fall into a step."""
+
+PER_STEP = StepCost(STEP_S, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
 ONE_AT_A_TIME = fleet(max_num_seqs=1, max_num_batched_tokens=NEVER)
 
 SERVICE: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
@@ -65,6 +81,32 @@ def test_mean_wait_is_pollaczek_khinchine(queue: str, load: float) -> None:
         calls = replay(open_loop(arrival_s, SERVICE[queue](draw, n)), PER_TOKEN, FLAT, ONE_AT_A_TIME).calls
         waits.append(float((calls["started_s"] - calls["queued_s"])[n // 10 :].mean()))
     assert_in_band(waits, load * SECOND_MOMENT[queue] / (2.0 * (1.0 - load)))
+
+
+def erlang_c(servers: int, load: float) -> float:
+    """Return the share of arrivals that wait in M/M/c."""
+    offered = servers * load
+    waiting = offered**servers / factorial(servers) / (1.0 - load)
+    return waiting / (sum(offered**k / factorial(k) for k in range(servers)) + waiting)
+
+
+def geometric_calls(draw: np.random.Generator, n: int, rate: float) -> Workload:
+    """Return arrivals on the grid of steps and geometric outputs: services exponential but for the grid, 1 s."""
+    arrival_s = STEP_S * np.floor(np.cumsum(draw.exponential(1.0 / rate, n)) / STEP_S)
+    return open_loop(arrival_s, np.zeros(n))._replace(output_tokens=draw.geometric(STEP_S, n))
+
+
+@pytest.mark.parametrize("load", [0.6, 0.8])
+@pytest.mark.parametrize("servers", [2, 5])
+def test_mean_wait_of_many_servers_is_erlang_c(servers: int, load: float) -> None:
+    one_queue = fleet(max_num_seqs=servers, max_num_batched_tokens=NEVER)
+    waits = []
+    for seed in range(REPLICATIONS):
+        n = 12_000
+        workload = geometric_calls(np.random.default_rng(seed), n, servers * load)
+        calls = replay(workload, PER_STEP, FLAT, one_queue).calls
+        waits.append(float((calls["started_s"] - calls["queued_s"])[n // 10 :].mean()))
+    assert_in_band(waits, erlang_c(servers, load) / (servers * (1.0 - load)))
 
 
 def test_littles_law() -> None:
@@ -119,3 +161,19 @@ def test_utilisation_of_a_closed_loop() -> None:
         inside = np.minimum(work["end_s"], until) - np.minimum(work["start_s"], until)
         busy.append(float(inside.sum() / until))
     assert_in_band(busy, 1.0 - 1.0 / weights.sum())
+
+
+def test_interactive_law() -> None:
+    """M agents, calls of R and tools of Z on average: together M / (R + Z) calls a second, however busy."""
+    agents, think_s = 12, 3.0
+    cost = StepCost(0.2, 1.0 / TOKENS, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    shared = fleet(2, Router.LEAST_OUTSTANDING, max_num_seqs=3, max_num_batched_tokens=NEVER)
+    present = []
+    for seed in range(REPLICATIONS):
+        workload = machine_repair(np.random.default_rng(seed), agents, 500, think_s)
+        outcome = replay(workload, cost, FLAT, shared)
+        until = outcome.sessions["end_s"].min()  # while all agents are still there
+        ended = outcome.calls[outcome.calls["end_s"] <= until]
+        response_s = (ended["end_s"] - ended["queued_s"]).mean()
+        present.append(float(ended.size / until * (response_s + think_s)))
+    assert_in_band(present, agents)
