@@ -71,3 +71,16 @@ def test_a_full_disk_behind_stdout_is_told(folder):
         )  # fmt: skip
     assert done.returncode == 2
     assert "output: No space left on device" in done.stderr
+
+
+def test_numpys_threads_are_left_to_child_processes():
+    code = (
+        "import os\n"
+        "from tracekit.commands.blas import load_without_threads\n"
+        "load_without_threads()\n"
+        "threads = len(os.listdir('/proc/self/task')) if os.path.isdir('/proc/self/task') else 1\n"
+        "print(threads, 'OPENBLAS_NUM_THREADS' in os.environ)\n"
+    )
+    env = {name: value for name, value in environment().items() if name != "OPENBLAS_NUM_THREADS"}
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert out.stdout.split() == ["1", "False"]
