@@ -7,15 +7,22 @@ Exit codes: 0 ok; 1 a finding or a broken budget; 2 usage or input; 125 recordin
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import difflib
+import gc
 import importlib
 import os
 import sys
-from typing import NamedTuple
+import threading
+from typing import NamedTuple, NoReturn
 
 import click
 
 from tracekit.errors import TracekitError
+
+OBJECTS_PER_COLLECTION = 50_000
+"""Imports make 300,000 objects that live on; to look through them after every 700, as Python does, takes 0.2 s."""
 
 
 class Row(NamedTuple):
@@ -81,10 +88,12 @@ def tracekit() -> None:
     """Record an LLM agent, replay it on a GPU fleet, see where time, joules and dollars go."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Runs the command line and ends the process with the documented exit code."""
+    gc.set_threshold(OBJECTS_PER_COLLECTION)
     try:
         code = tracekit.main(prog_name="tracekit", standalone_mode=False)
+        _flush()
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = 130
@@ -97,7 +106,26 @@ def main() -> None:
         if "--debug" in sys.argv[1:2]:
             raise
         code = _explain(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    _end(code if isinstance(code, int) else 0)
+
+
+def _end(code: int) -> NoReturn:
+    """Ends the process without taking the interpreter apart, which takes 0.3 s once numba is loaded.
+
+    Not where someone waits for that end: a thread, a debugger, a profiler.
+    """
+    if threading.active_count() > 1 or sys.gettrace() or sys.getprofile() or sys.flags.inspect:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError):
+        _flush()
+    os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # a process may be started with either closed
+            stream.flush()
 
 
 _WAY_OUT = "Free space on that disk, or choose another place with -o."

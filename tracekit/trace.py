@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +38,7 @@ def arrow_type(name: str) -> pa.DataType:
     return _ARROW[name]
 
 
+@cache
 def arrow_schema() -> pa.Schema:
     """The Arrow schema of a trace; each field's metadata holds unit, OTel name and doc."""
     return pa.schema(
@@ -208,6 +210,7 @@ class Trace:
     provenance: Provenance
     _file: pq.ParquetFile
     _groups: Mapping[Kind, tuple[int, ...]]
+    _present: frozenset[str]
 
     @classmethod
     def open(cls, path: Path) -> Trace:
@@ -221,7 +224,8 @@ class Trace:
             raise TraceNotFound.at(path)
         file = _parquet_file(path)
         provenance = _provenance(path, file)
-        return cls(path, provenance, file, _groups_by_kind(path, file))
+        names = file.schema_arrow.names  # translated anew on every access
+        return cls(path, provenance, file, _groups_by_kind(path, file, names), frozenset(names))
 
     def count(self, kind: Kind) -> int:
         """Rows of `kind`, from the footer alone."""
@@ -238,16 +242,15 @@ class Trace:
         """
         wanted = [column.name for column in columns_of(kind)] if columns is None else list(columns)
         schema = arrow_schema()
-        present = set(self._file.schema_arrow.names)
         groups = list(self._groups.get(kind, ()))
         if not groups:
             return pa.schema([schema.field(name) for name in wanted]).empty_table()
         try:
-            table = self._file.read_row_groups(groups, [name for name in wanted if name in present])
+            table = self._file.read_row_groups(groups, [name for name in wanted if name in self._present])
         except (pa.ArrowException, OSError) as error:
             raise TraceUnreadable.truncated(self.path, str(error)) from error
         arrays = [
-            table.column(name) if name in present else pa.nulls(table.num_rows, schema.field(name).type)
+            table.column(name) if name in self._present else pa.nulls(table.num_rows, schema.field(name).type)
             for name in wanted
         ]
         return pa.table(arrays, names=wanted)
@@ -255,7 +258,8 @@ class Trace:
 
 def _parquet_file(path: Path) -> pq.ParquetFile:
     try:
-        return pq.ParquetFile(path)
+        # reading ahead pays on slow file systems, and keeps the bytes of all columns at once
+        return pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise TraceUnreadable.truncated(path, str(error).splitlines()[0].rstrip(".")) from error
 
@@ -273,9 +277,8 @@ def _provenance(path: Path, file: pq.ParquetFile) -> Provenance:
         raise TraceUnreadable.damaged(path, f"its provenance cannot be read: {error}") from error
 
 
-def _groups_by_kind(path: Path, file: pq.ParquetFile) -> dict[Kind, tuple[int, ...]]:
+def _groups_by_kind(path: Path, file: pq.ParquetFile, names: list[str]) -> dict[Kind, tuple[int, ...]]:
     groups: dict[Kind, list[int]] = {}
-    names = file.schema_arrow.names
     if "kind" not in names:
         raise TraceUnreadable.damaged(path, "it has no column 'kind'")
     column = names.index("kind")

@@ -25,6 +25,9 @@ def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
 
     Without fleet options it replays on one assumed GPU, and says so. Repeat --gpu to compare.
     """
+    from tracekit.commands.blas import load_without_threads
+
+    load_without_threads()
     from tracekit.reports.document import to_json
     from tracekit.reports.terminal import print_analysis
     from tracekit.trace import Trace

@@ -72,6 +72,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Replay TRACE on a GPU fleet that may not exist yet: calls are timed anew, tools keep their length."""
+    from tracekit.commands.blas import load_without_threads
+
+    load_without_threads()
     from tracekit.analyzers.columns import codes
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
