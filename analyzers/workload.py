@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tracekit.analyzers.columns import Flags, Lists, codes, flags, ints, lists
-from tracekit.analyzers.kernels.layout import NOBODY, Ints, StepKind, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Floats, Ints, StepKind, Workload
 from tracekit.analyzers.prefix_identity import prefix_identity
 from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.schema import Kind
@@ -22,12 +22,14 @@ _ANSWERED = ("ok", "cancelled")
 class Compiled:
     """A workload, and what its rows are in the trace.
 
-    `row_id` (n,) is each step's row in the file; `session_row_id` (s,) each session's. The counts say what
-    could not be replayed as an LLM call and stays a gap of its recorded length.
+    `row_id` (n,) is each step's row in the file and `start_s` (n,) its recorded start since its session's;
+    `session_row_id` (s,) is each session's row. The counts say what could not be replayed as an LLM call and
+    stays a gap of its recorded length.
     """
 
     workload: Workload
     row_id: Ints
+    start_s: Floats
     session_row_id: Ints
     origin_ns: int
     unanswered_calls: int
@@ -90,6 +92,7 @@ def compile_workload(trace: Trace) -> Compiled:
     return Compiled(
         workload=workload,
         row_id=steps.row_id,
+        start_s=(steps.start_ns - sessions.start_ns[steps.session]) / 1e9,
         session_row_id=sessions.row_id,
         origin_ns=int(sessions.start_ns[0]),
         unanswered_calls=int(np.count_nonzero(~answered)),
