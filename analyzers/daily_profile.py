@@ -46,6 +46,11 @@ class DailyProfile:
         order = np.argsort(hours)
         return cls(np.array(hours)[order], np.array(levels)[order], level_name == "rate")
 
+    @property
+    def mean_rate_per_s(self) -> float:
+        """The mean over a day, where the levels are rates."""
+        return float(self.expected_sessions(None, 1)[1][-1]) / (HOURS_PER_DAY * S_PER_HOUR)
+
     def expected_sessions(self, rate_per_s: float | None, days: int) -> tuple[Floats, Floats]:
         """Instants in s since midnight (e,), and how many sessions are expected until each (e,).
 

@@ -13,13 +13,6 @@ from tracekit.analyzers.drawn_sessions import draw_sessions
 from tracekit.analyzers.kernels.layout import Floats, Ints, Workload
 from tracekit.errors import ScenarioInvalid
 
-RELEASES = ("recorded", "scaled", "poisson", "bursty", "daily", "open-loop")
-DRAWN = ("poisson", "bursty", "daily")
-"""Those that draw sessions, so that a steady state can be asked for."""
-
-BURSTINESS = 2.0
-"""Coefficient of variation of the times between bursty arrivals, where nothing else is said."""
-
 
 def scaled_release(workload: Workload, rate_per_s: float) -> Workload:
     """The recorded arrivals, stretched so that sessions arrive at `rate_per_s` on average.
