@@ -7,9 +7,7 @@ import numpy as np
 from tracekit.analyzers.daily_profile import DailyProfile
 from tracekit.analyzers.kernels.layout import Floats
 from tracekit.errors import ScenarioInvalid
-
-LONGEST_S = 100 * 365.25 * 86400
-"""Arrivals later than this would not fit int64 ns beside what follows them."""
+from tracekit.limits import LONGEST_NS
 
 MOST_SESSIONS = 10_000_000
 """More than a machine of 64 GB can replay at once; asked for by a rate, they would end in the OOM killer."""
@@ -68,7 +66,7 @@ def daily_arrivals_s(
 
 def within_reach(arrival_s: Floats, rate_per_s: float) -> Floats:
     """The same arrivals (k,), ascending. Raises ScenarioInvalid if the last is after more than 100 years."""
-    if not arrival_s[-1] <= LONGEST_S:
+    if not arrival_s[-1] <= LONGEST_NS / 1e9:
         raise ScenarioInvalid.too_long(rate_per_s)
     return arrival_s
 

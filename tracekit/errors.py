@@ -82,6 +82,14 @@ class TraceUnreadable(TracekitError):
     def damaged(cls, path: Path, reason: str) -> Self:
         return cls(f"{path} does not hold what its format promises: {reason}. Record it again, or report it.")
 
+    @classmethod
+    def bad_row(cls, path: Path, row: int, fault: str, others: int = 0) -> Self:
+        more = f", and {others} other row(s) likewise" if others else ""
+        return cls(
+            f"{path}, row {row}: {fault}{more}. Nothing was replayed. Correct or leave out such rows where the trace "
+            f"was made; `tracekit info {path}` says where that was."
+        )
+
 
 class TraceEmpty(TracekitError):
     @classmethod
@@ -108,10 +116,10 @@ class SourceUnreadable(TracekitError):
         )
 
     @classmethod
-    def beyond_time(cls, start_ns: int) -> Self:
+    def beyond_time(cls, length_ns: int) -> Self:
         return cls(
-            f"A time of the source adds up to {start_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing "
-            "was written; check the unit of its times."
+            f"The times of the source span {length_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing was "
+            "written; check the unit of its times."
         )
 
     @classmethod

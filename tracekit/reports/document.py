@@ -153,8 +153,15 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         )
     elif compiled.early_starts:
         notes.append(
-            f"{compiled.early_starts} step(s) began before a step they wait for had ended; they are moved to its end"
+            f"{compiled.early_starts} step(s) began before a step they wait for had ended, or before their session; "
+            "they are moved to its end, or start"
         )
+    if compiled.zero_token_calls:
+        notes.append(f"{compiled.zero_token_calls} call(s) of zero tokens in or out are computed as one of 1")
+    if compiled.steps_without_end:
+        notes.append(f"{compiled.steps_without_end} tool(s) or gap(s) without a recorded end take no time")
+    if compiled.steps_without_session:
+        notes.append(f"{compiled.steps_without_session} row(s) that belong to no session are left out")
     prices = {replay.replica.gpu.name: replay.replica.gpu.usd_per_hour for replay in replays}
     words = [
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
