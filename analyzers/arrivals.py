@@ -10,7 +10,7 @@ from tracekit.errors import ScenarioInvalid
 from tracekit.limits import LONGEST_NS
 
 MOST_SESSIONS = 10_000_000
-"""More than a machine of 64 GB can replay at once; asked for by a rate, they would end in the OOM killer."""
+"""More than a machine of 64 GB can replay at once: asking for them would end in the OOM killer."""
 
 
 def poisson_arrivals_s(random: np.random.Generator, rate_per_s: float, count: int) -> Floats:

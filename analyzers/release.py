@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.analyzers.arrivals import bursty_arrivals_s, daily_arrivals_s, poisson_arrivals_s, within_reach
+from tracekit.analyzers.arrivals import (
+    MOST_SESSIONS,
+    bursty_arrivals_s,
+    daily_arrivals_s,
+    poisson_arrivals_s,
+    within_reach,
+)
 from tracekit.analyzers.daily_profile import DailyProfile
 from tracekit.analyzers.drawn_sessions import draw_sessions
 from tracekit.analyzers.kernels.layout import Floats, Ints, Workload
@@ -34,7 +40,7 @@ def poisson_release(workload: Workload, rate_per_s: float, sessions: int, seed: 
 
     Raises
     ------
-    ScenarioInvalid : the last would arrive after more than 100 years.
+    ScenarioInvalid : the last would arrive after more than 100 years, or they are more than MOST_SESSIONS.
     """
     random = np.random.default_rng(seed)
     drawn = _draw(random, workload, sessions)
@@ -81,4 +87,6 @@ def open_loop_release(workload: Workload, start_s: Floats) -> Workload:
 
 
 def _draw(random: np.random.Generator, workload: Workload, sessions: int) -> Ints:
+    if sessions > MOST_SESSIONS:
+        raise ScenarioInvalid.too_many_sessions(sessions, MOST_SESSIONS)
     return random.integers(0, len(workload.session_arrival_s), sessions)

@@ -229,7 +229,8 @@ class ScenarioInvalid(TracekitError):
     @classmethod
     def too_many_sessions(cls, expected: float, most: int) -> Self:
         return cls(
-            f"Some {expected:,.0f} sessions would arrive; a replay takes up to {most:,}. Lower --rate or --days."
+            f"Some {expected:,.0f} sessions would arrive; a replay takes up to {most:,}. Lower --rate, --days or "
+            "--sessions."
         )
 
     @classmethod

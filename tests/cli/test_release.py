@@ -98,7 +98,8 @@ def test_recorded_and_scaled_arrivals_have_no_steady_state(trace):
         (("--release", "scaled", "--rate", "1/s", "--profile", "day.csv"), "it is for daily"),
         (("--burstiness", "0", "--rate", "1/s"), "0.0 is not in the range"),
         (("--days", "0", "--profile", "day.csv"), "0 is not in the range"),
-        (("--profile", "day.csv", "--rate", "1e9/s"), "Lower --rate or --days"),
+        (("--profile", "day.csv", "--rate", "1e9/s"), "Lower --rate, --days or --sessions"),
+        (("--rate", "1/s", "--sessions", "10000000000"), "a replay takes up to 10,000,000"),
         (("--profile", "day.csv", "--rate", "1e-9/day"), "No session arrives"),
     ],
 )

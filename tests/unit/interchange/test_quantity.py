@@ -42,3 +42,10 @@ def test_a_span_that_ends_before_it_starts_is_a_bad_row(tmp_path):
     made = Import(tmp_path, "otlp", [document(chat("a", 1, 5), chat("b", 9, 6))])
     assert len(made.calls) == 1
     assert "it ends before it starts" in " ".join(made.bad)
+
+
+def test_a_request_that_would_start_before_1970_is_a_bad_row(tmp_path):
+    text = "end_s,duration_s,input_tokens,output_tokens\n5,2,10,1\n5,6,10,1\n"
+    made = Import(tmp_path, "requests", text)
+    assert [row["start_ns"] for row in made.calls] == [3_000_000_000]
+    assert "its duration is longer than the time at which it ends" in " ".join(made.bad)
