@@ -28,7 +28,7 @@ class Column(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Lists of int64: row i holds `values[offsets[i]:offsets[i + 1]]`; unknown is empty."""
+    """Lists of int64: row i holds `values[offsets[i]:offsets[i + 1]]`; unknown is empty, an unknown value -1."""
 
     offsets: Ints
     values: Ints
@@ -72,7 +72,7 @@ def lists(table: pa.Table, name: str) -> Lists:
     if not len(array):
         return Lists(np.zeros(1, np.int64), np.zeros(0, np.int64))
     offsets = np.frombuffer(array.offsets.buffers()[1], np.int32, len(array) + 1, array.offsets.offset * 4)
-    values = ints(pa.table([array.values], ["values"]), "values").values
+    values = ints(pa.table([array.values], ["values"]), "values").filled(-1)
     return Lists(offsets.astype(np.int64), values)
 
 

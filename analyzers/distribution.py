@@ -10,6 +10,11 @@ import numpy.typing as npt
 PERCENTILES = (50, 90, 95, 99)
 
 
+def percentile(values: npt.NDArray[np.float64], percent: float) -> float:
+    """The smallest of `values` (n,), at least one, that `percent` of them do not exceed (numpy's inverted_cdf)."""
+    return float(np.percentile(values, percent, method="inverted_cdf"))
+
+
 @dataclass(frozen=True)
 class Distribution:
     """`n` values of one quantity, in its own unit.
@@ -32,9 +37,7 @@ class Distribution:
         """The distribution of `values`, or None if there are none."""
         if not len(values):
             return None
-        p50, p90, p95, p99 = (
-            float(value) for value in np.percentile(values, PERCENTILES, method="inverted_cdf")
-        )
+        p50, p90, p95, p99 = (percentile(values, percent) for percent in PERCENTILES)
         mean = float(np.mean(values))
         return cls(
             n=len(values),

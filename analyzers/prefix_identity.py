@@ -31,7 +31,7 @@ def prefix_identity(trace: Trace, call_row_id: Ints) -> tuple[Ints, Ints]:
 
     Raises
     ------
-    TraceUnreadable : a call names a call as its prefix that is not earlier.
+    TraceUnreadable : a call names a row as its prefix that is no call or not earlier, or shares less than nothing.
     """
     parent = np.full(len(call_row_id), NOBODY, np.int64)
     tokens = np.zeros(len(call_row_id), np.int64)
@@ -52,7 +52,13 @@ def _named(trace: Trace, place: dict[int, int]) -> dict[int, tuple[int, int]]:
     found = {}
     for index in known:
         child, earlier = int(rows[index]), int(named.values[index])
-        if child not in place or earlier not in place or shared.values[index] <= 0:
+        if earlier not in starts:
+            raise TraceUnreadable.bad_row(
+                trace.path, child, f"its prefix_call_id is {earlier}, and no call has that row_id"
+            )
+        if shared.values[index] < 0:
+            raise TraceUnreadable.bad_row(trace.path, child, "its prefix_tokens are negative")
+        if child not in place or earlier not in place or not shared.values[index]:
             continue
         if (starts[earlier], earlier) >= (starts[child], child):
             raise TraceUnreadable.damaged(

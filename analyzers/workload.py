@@ -9,8 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from tracekit.analyzers.columns import Flags, Lists, codes, flags, ints, lists
-from tracekit.analyzers.kernels.layout import NOBODY, Ints, StepKind, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Floats, Ints, StepKind, Workload
 from tracekit.analyzers.prefix_identity import prefix_identity
+from tracekit.analyzers.row_faults import (
+    refuse_bad_spans,
+    refuse_bad_tokens,
+    refuse_repeated_rows,
+    refuse_unknown_sessions,
+    refuse_unknown_starts,
+)
 from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.schema import Kind
 from tracekit.trace import Trace
@@ -22,12 +29,14 @@ _ANSWERED = ("ok", "cancelled")
 class Compiled:
     """A workload, and what its rows are in the trace.
 
-    `row_id` (n,) is each step's row in the file; `session_row_id` (s,) each session's. The counts say what
-    could not be replayed as an LLM call and stays a gap of its recorded length.
+    `row_id` (n,) is each step's row in the file and `start_s` (n,) its recorded start since its session's;
+    `session_row_id` (s,) is each session's row. The counts say what could not be replayed as it is in the trace,
+    and is a gap of its recorded length, moved, or left out.
     """
 
     workload: Workload
     row_id: Ints
+    start_s: Floats
     session_row_id: Ints
     origin_ns: int
     unanswered_calls: int
@@ -35,6 +44,9 @@ class Compiled:
     embedding_calls: int
     dropped_attempts: int
     early_starts: int
+    zero_token_calls: int
+    steps_without_end: int
+    steps_without_session: int
 
     @property
     def calls(self) -> int:
@@ -73,8 +85,8 @@ def compile_workload(trace: Trace) -> Compiled:
 
     Raises
     ------
-    TraceEmpty : it has no LLM call with token counts.
-    TraceUnreadable : a parent is missing, or starts after its child.
+    TraceEmpty : it has no LLM call with token counts, or none of them belongs to a session.
+    TraceUnreadable : a parent is missing or starts after its child, or a row cannot be (`row_faults`).
     """
     calls, tools = trace.rows(Kind.LLM_CALL, _CALL_COLUMNS), trace.rows(Kind.TOOL_SPAN, _TOOL_COLUMNS)
     answered = _is(calls, "status", _ANSWERED)
@@ -83,13 +95,21 @@ def compile_workload(trace: Trace) -> Compiled:
     if not np.any(answered & counted):
         raise TraceEmpty.of(trace.path, "LLM call with token counts", "A replay needs at least one.")
     sessions = _sessions(trace)
-    steps = _in_order(_call_steps(calls, answered & counted, sessions), _tool_steps(tools, sessions))
+    steps = _in_order(
+        _call_steps(trace, calls, answered & counted, sessions), _tool_steps(trace, tools, sessions)
+    )
     steps, sessions = _without_idle_sessions(steps, sessions)
+    if not np.any(steps.kind == StepKind.CALL):
+        raise TraceEmpty.of(
+            trace.path, "LLM call with token counts in a session", "A replay needs at least one."
+        )
+    _refuse_faults(trace, steps, sessions)
     edges = _edges(calls, tools, steps)
     workload, early_starts = _workload(trace, steps, edges, sessions)
     return Compiled(
         workload=workload,
         row_id=steps.row_id,
+        start_s=(steps.start_ns - sessions.start_ns[steps.session]) / 1e9,
         session_row_id=sessions.row_id,
         origin_ns=int(sessions.start_ns[0]),
         unanswered_calls=int(np.count_nonzero(~answered)),
@@ -97,6 +117,9 @@ def compile_workload(trace: Trace) -> Compiled:
         embedding_calls=int(np.count_nonzero(answered & embeds)),
         dropped_attempts=int(np.sum(ints(calls, "attempt_count").filled(1) - 1)),
         early_starts=early_starts,
+        zero_token_calls=_zero_token_calls(steps),
+        steps_without_end=_steps_without_end(calls, tools, steps),
+        steps_without_session=_without_session(calls) + _without_session(tools),
     )
 
 
@@ -123,24 +146,25 @@ def _sessions(trace: Trace) -> _Sessions:
     return _Sessions(row_id[order], start_ns[order], ints(table, "end_ns").filled(start_ns)[order])
 
 
-def _call_steps(calls: pa.Table, replayable: Flags, sessions: _Sessions) -> _Steps:
+def _call_steps(trace: Trace, calls: pa.Table, replayable: Flags, sessions: _Sessions) -> _Steps:
     """Calls that belong to a session; those that cannot be replayed as calls are gaps."""
     kind = np.where(replayable, StepKind.CALL, StepKind.GAP).astype(np.int64)
     tokens = [np.where(replayable, ints(calls, name).values, 0) for name in ("input_tokens", "output_tokens")]
-    return _steps(calls, ints(calls, "session_id").known, sessions, kind, *tokens)
+    return _steps(trace, calls, ints(calls, "session_id").known, sessions, kind, *tokens)
 
 
-def _tool_steps(tools: pa.Table, sessions: _Sessions) -> _Steps:
+def _tool_steps(trace: Trace, tools: pa.Table, sessions: _Sessions) -> _Steps:
     """Tools that belong to a session and are no frames around other steps."""
     keep = ints(tools, "session_id").known & ~flags(tools, "frame")
     none = np.zeros(tools.num_rows, np.int64)
-    return _steps(tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int64), none, none)
+    return _steps(trace, tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int64), none, none)
 
 
 def _steps(
-    table: pa.Table, keep: Flags, sessions: _Sessions, kind: Ints, inputs: Ints, outputs: Ints
+    trace: Trace, table: pa.Table, keep: Flags, sessions: _Sessions, kind: Ints, inputs: Ints, outputs: Ints
 ) -> _Steps:
-    start_ns = ints(table, "start_ns").values
+    start_ns, known = ints(table, "start_ns")
+    refuse_unknown_starts(trace.path, ints(table, "row_id").values, known)
     columns = _Steps(
         row_id=ints(table, "row_id").values,
         session=ints(table, "session_id").values,
@@ -151,8 +175,7 @@ def _steps(
         output_tokens=outputs,
     )
     kept = _Steps(*(column[keep] for column in columns))
-    known = np.isin(kept.session, sessions.row_id)
-    kept = _Steps(*(column[known] for column in kept))
+    refuse_unknown_sessions(trace.path, kept.row_id, kept.session, sessions.row_id)
     return kept._replace(session=_positions(sessions.row_id, kept.session))
 
 
@@ -170,6 +193,34 @@ def _without_idle_sessions(steps: _Steps, sessions: _Sessions) -> tuple[_Steps, 
     return steps._replace(session=places[steps.session]), _Sessions(
         *(column[has_steps] for column in sessions)
     )
+
+
+def _refuse_faults(trace: Trace, steps: _Steps, sessions: _Sessions) -> None:
+    """Raises TraceUnreadable if a row that would be replayed cannot be."""
+    refuse_repeated_rows(trace.path, np.concatenate([sessions.row_id, steps.row_id]))
+    refuse_bad_tokens(trace.path, steps.row_id, steps.input_tokens, steps.output_tokens)
+    refuse_bad_spans(
+        trace.path, *(np.concatenate([getattr(rows, name) for rows in (sessions, steps)]) for name in _SPAN)
+    )
+
+
+_SPAN = ("row_id", "start_ns", "end_ns")
+
+
+def _zero_token_calls(steps: _Steps) -> int:
+    empty = (steps.input_tokens == 0) | (steps.output_tokens == 0)
+    return int(np.count_nonzero(empty & (steps.kind == StepKind.CALL)))
+
+
+def _steps_without_end(calls: pa.Table, tools: pa.Table, steps: _Steps) -> int:
+    """Tools and gaps, which keep their recorded length, of which that is not known."""
+    endless = [ints(table, "row_id").values[~ints(table, "end_ns").known] for table in (calls, tools)]
+    keeps_length = steps.row_id[steps.kind != StepKind.CALL]
+    return int(np.count_nonzero(np.isin(keeps_length, np.concatenate(endless))))
+
+
+def _without_session(table: pa.Table) -> int:
+    return int(np.count_nonzero(~ints(table, "session_id").known))
 
 
 def _edges(calls: pa.Table, tools: pa.Table, steps: _Steps) -> _Edges:
@@ -190,13 +241,8 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     """The arrays, and how many steps began before a parent's end."""
     count = len(steps.row_id)
     child = _positions(steps.row_id, edges.child_row)
-    parent = _parent_positions(trace, steps.row_id, edges.parent_row)
-    if np.any(parent >= child):
-        bad = int(steps.row_id[child[np.argmax(parent >= child)]])
-        raise TraceUnreadable.damaged(trace.path, f"step {bad} starts before one of its parents")
-    if np.any(steps.session[parent] != steps.session[child]):
-        bad = int(steps.row_id[child[np.argmax(steps.session[parent] != steps.session[child])]])
-        raise TraceUnreadable.damaged(trace.path, f"step {bad} starts after a step of another session")
+    parent = _parent_positions(trace, steps.row_id, edges)
+    _refuse_bad_edges(trace, steps, parent, child)
     parent_count = np.bincount(child, minlength=count).astype(np.int64)
     lag_ns = _lags_ns(steps, parent, child, sessions)
     last_end_ns = sessions.start_ns.copy()
@@ -224,6 +270,16 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     return workload, int(np.count_nonzero(lag_ns < 0))
 
 
+def _refuse_bad_edges(trace: Trace, steps: _Steps, parent: Ints, child: Ints) -> None:
+    for is_bad, words in (
+        (parent >= child, "which starts no earlier: the two wait for each other, or a time is wrong"),
+        (steps.session[parent] != steps.session[child], "which is in another session"),
+    ):
+        if np.any(is_bad):
+            waiting, waited_for = (int(steps.row_id[ends[np.argmax(is_bad)]]) for ends in (child, parent))
+            raise TraceUnreadable.bad_row(trace.path, waiting, f"it starts after row {waited_for}, {words}")
+
+
 def _prefixes(trace: Trace, steps: _Steps) -> tuple[Ints, Ints]:
     """Each step's prefix parent as a step, NOBODY if it has none, and the tokens shared with it."""
     call = np.flatnonzero(steps.kind == StepKind.CALL)
@@ -249,12 +305,15 @@ def _positions(rows: Ints, wanted: Ints) -> Ints:
     return order[np.searchsorted(rows[order], wanted)].astype(np.int64)
 
 
-def _parent_positions(trace: Trace, rows: Ints, wanted: Ints) -> Ints:
-    order = np.argsort(rows)
+def _parent_positions(trace: Trace, rows: Ints, edges: _Edges) -> Ints:
+    order, wanted = np.argsort(rows), edges.parent_row
     found = np.minimum(np.searchsorted(rows[order], wanted), max(len(rows) - 1, 0))
     if len(wanted) and np.any(rows[order][found] != wanted):
-        missing = int(wanted[np.argmax(rows[order][found] != wanted)])
-        raise TraceUnreadable.damaged(
-            trace.path, f"a step starts after row {missing}, which is no step of the trace"
+        orphan = int(np.argmax(rows[order][found] != wanted))
+        missing = "null" if wanted[orphan] == NOBODY else f"row {wanted[orphan]}"
+        raise TraceUnreadable.bad_row(
+            trace.path,
+            int(edges.child_row[orphan]),
+            f"it starts after {missing}, which is no step that is replayed",
         )
     return order[found].astype(np.int64)

@@ -11,6 +11,7 @@ TracekitError (exit 2)
 ├── UnknownName          not in the catalog, with the nearest names
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
 ├── ScenarioInvalid      a fleet file or a setting that makes no sense
+├── ProfileInvalid       a daily profile that cannot be used
 └── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
 """
 
@@ -81,6 +82,14 @@ class TraceUnreadable(TracekitError):
     def damaged(cls, path: Path, reason: str) -> Self:
         return cls(f"{path} does not hold what its format promises: {reason}. Record it again, or report it.")
 
+    @classmethod
+    def bad_row(cls, path: Path, row: int, fault: str, others: int = 0) -> Self:
+        more = f", and {others} other row(s) likewise" if others else ""
+        return cls(
+            f"{path}, row {row}: {fault}{more}. Nothing was replayed. Correct or leave out such rows where the trace "
+            f"was made; `tracekit info {path}` says where that was."
+        )
+
 
 class TraceEmpty(TracekitError):
     @classmethod
@@ -107,10 +116,10 @@ class SourceUnreadable(TracekitError):
         )
 
     @classmethod
-    def beyond_time(cls, start_ns: int) -> Self:
+    def beyond_time(cls, length_ns: int) -> Self:
         return cls(
-            f"A time of the source adds up to {start_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing "
-            "was written; check the unit of its times."
+            f"The times of the source span {length_ns / 3.156e16:,.0f} years, more than a trace can hold. Nothing was "
+            "written; check the unit of its times."
         )
 
     @classmethod
@@ -218,11 +227,46 @@ class ScenarioInvalid(TracekitError):
         )
 
     @classmethod
+    def too_many_sessions(cls, expected: float, most: int) -> Self:
+        return cls(
+            f"Some {expected:,.0f} sessions would arrive; a replay takes up to {most:,}. Lower --rate, --days or "
+            "--sessions."
+        )
+
+    @classmethod
+    def nobody_arrives(cls, expected: float) -> Self:
+        return cls(
+            f"No session arrives: {expected:.3g} are expected, and the draw gave none. Raise --rate or --days, or "
+            "try another --seed."
+        )
+
+    @classmethod
     def unreadable(cls, path: Path, reason: str) -> Self:
         return cls(
             f"The fleet file {path} cannot be used: {reason}. It is TOML with a table [fleet] that has at least "
             "gpu and model; `tracekit info --gpus --models` lists the names."
         )
+
+
+class ProfileInvalid(TracekitError):
+    _FORM = (
+        "A profile is a CSV file: a line `hour,weight` (or `hour,rate`, in sessions a second), then one line for each "
+        "hour from which another weight holds, such as `9,3.5`."
+    )
+
+    @classmethod
+    def unreadable(cls, path: Path, reason: str) -> Self:
+        return cls(f"The profile {path} cannot be used: {reason}. {cls._FORM}")
+
+    @classmethod
+    def no_column(cls, path: Path, name: str, near: str | None, found: list[str]) -> Self:
+        meant = f"is '{near}' meant to be it? " if near else ""
+        columns = ", ".join(found) or "none"
+        return cls(f"The profile {path} has no column {name}; {meant}It has: {columns}. {cls._FORM}")
+
+    @classmethod
+    def bad_value(cls, path: Path, line: int, name: str, value: str, fault: str) -> Self:
+        return cls(f"The profile {path}, line {line}: {name} '{value}' {fault}. Correct that line.")
 
 
 class LaunchFailed(TracekitError):

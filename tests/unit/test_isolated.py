@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.oracle.workloads import Story, call, gap, tool, workload_of
+from tracekit.analyzers.drawn_sessions import draw_sessions
 from tracekit.analyzers.isolated import isolated_calls_j, isolated_sessions_j
 from tracekit.analyzers.kernels.layout import StepKind
-from tracekit.analyzers.release import draw_sessions
 from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
 from tracekit.errors import ScenarioInvalid

@@ -8,31 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracekit.commands.options import FORCE, JSON, TRACE, FleetChoice, fleet_options
+from tracekit.commands.release_options import ReleaseChoice, Released, release_options
 
 if TYPE_CHECKING:
-    from tracekit.analyzers.kernels.layout import Ints, Workload
+    from tracekit.analyzers.kernels.layout import Ints
+    from tracekit.analyzers.replay import Replay
     from tracekit.analyzers.workload import Compiled
-
-
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86400}
-
-
-class Rate(click.ParamType[float]):
-    """`5/s`, `300/min`, `2000/h` or `100000/day`, as sessions per second."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        number, _, per = str(value).partition("/")
-        try:
-            rate = float(number) / _SECONDS[per or "s"]
-        except (ValueError, KeyError):
-            self.fail(f"'{value}' is not a rate; write 5/s, 300/min, 2000/h or 100000/day", param, ctx)
-        if not 0 < rate < float("inf"):
-            self.fail(f"'{value}' is not above 0", param, ctx)
-        return rate
 
 
 @click.command(
@@ -40,18 +21,7 @@ class Rate(click.ParamType[float]):
 )
 @TRACE
 @fleet_options
-@click.option(
-    "--release",
-    type=click.Choice(["recorded", "scaled", "poisson"]),
-    help="When sessions arrive.  [default: recorded; poisson with --rate]",
-)
-@click.option(
-    "--rate", type=Rate(), metavar="X/s", help="Sessions per s, min, h or day, for scaled and poisson."
-)
-@click.option(
-    "--sessions", type=click.IntRange(1), help="Sessions to draw for poisson.  [default: as many as recorded]"
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw.")
+@release_options
 @click.option(
     "-o",
     "--output",
@@ -63,10 +33,7 @@ class Rate(click.ParamType[float]):
 def command(
     trace: Path,
     fleet: FleetChoice,
-    release: str | None,
-    rate: float | None,
-    sessions: int | None,
-    seed: int,
+    release: ReleaseChoice,
     output: Path | None,
     force: bool,
     as_json: bool,
@@ -98,61 +65,51 @@ def command(
         if output.resolve() == trace.resolve():
             raise OutputRefused.is_input(output)
         check_output(output, force=force)
+    release.check()
     opened = Trace.open(trace)
     _indices, models = codes(opened.rows(Kind.LLM_CALL, ["model"]), "model")
     fleets = fleet.fleets(models)
     if len(fleets) > 1:
         raise click.UsageError("replay takes one --gpu; `tracekit analyze` compares several.")
     compiled = compile_workload(opened)
-    workload, drawn, how = _released(compiled, release, rate, sessions, seed)
+    released = release.released(compiled)
     announce_compilation()
-    replay = replay_on(workload, fleets[0])
+    replay = replay_on(released.workload, fleets[0])
     document = {
         "schema_version": SCHEMA_VERSION,
         "trace": str(trace),
         **replay_document(replay, None),
-        "release": how,
-        "assumptions": replay_assumptions(compiled, [replay]),
+        "release": released.settings,
+        "steady": _steady(compiled, released, replay),
+        "assumptions": replay_assumptions(compiled, [replay], open_loop=release.name == "open-loop"),
         "sources": replay_sources([replay]),
     }
     if output is not None:
         from tracekit.analyzers.isolated import isolated_calls_j
         from tracekit.reports.timeline_file import write_timeline
 
-        rows = _step_rows(compiled, drawn)
+        rows = _step_rows(compiled, released.drawn)
         write_timeline(
             output,
             replay,
             document,
             rows,
-            compiled.session_row_id[drawn],
-            isolated_calls_j(workload, replay.fleet, replay.timeline.outcome.calls["cached_tokens"]),
+            compiled.session_row_id[released.drawn],
+            isolated_calls_j(released.workload, replay.fleet, replay.timeline.outcome.calls["cached_tokens"]),
             force=force,
         )
     _show(document, output, as_json=as_json, to_json=to_json)
 
 
-def _released(
-    compiled: Compiled, release: str | None, rate: float | None, sessions: int | None, seed: int
-) -> tuple[Workload, Ints, dict[str, Any]]:
-    """The workload as it arrives, which recorded session each of its sessions is, and how that was chosen."""
-    import numpy as np
+def _steady(compiled: Compiled, released: Released, replay: Replay) -> dict[str, Any] | None:
+    """The steady part of a replay whose sessions were drawn; None of any other."""
+    from tracekit.analyzers.unloaded import unloaded_session_p95_s
+    from tracekit.reports.document import steady_document
 
-    from tracekit.analyzers.release import poisson_release, scaled_release
-
-    release = release or ("poisson" if rate is not None else "recorded")
-    if (release == "recorded") != (rate is None):
-        raise click.UsageError("--rate needs --release scaled or poisson, and they need --rate.")
-    if sessions is not None and release != "poisson":
-        raise click.UsageError("--sessions needs --release poisson.")
-    workload, everyone = compiled.workload, np.arange(len(compiled.session_row_id))
-    if rate is None:
-        return workload, everyone, {"name": "recorded"}
-    if release == "scaled":
-        return scaled_release(workload, rate), everyone, {"name": "scaled", "rate_per_s": rate}
-    count = sessions or len(everyone)
-    drawn_workload, drawn = poisson_release(workload, rate, count, seed)
-    return drawn_workload, drawn, {"name": "poisson", "rate_per_s": rate, "sessions": count, "seed": seed}
+    if not released.is_drawn:
+        return None
+    alone_s = unloaded_session_p95_s(compiled.workload, released.drawn, replay.fleet)
+    return steady_document(replay, alone_s)
 
 
 def _step_rows(compiled: Compiled, drawn: Ints) -> Ints:

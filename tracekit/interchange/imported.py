@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from tracekit.errors import SourceUnreadable
 from tracekit.interchange.prefix_tree import Shared
+from tracekit.limits import LONGEST_NS
 from tracekit.provenance import Provenance
 from tracekit.schema import EdgeSource, Kind, Status
 from tracekit.trace import TraceWriter, table_of_columns
 
 _ROWS_HELD = 32_768
-_LAST_NS = 2**63 - 1
 
 Row = dict[str, Any]
 
@@ -92,6 +92,8 @@ class ImportedTrace:
         self.unfit_values = 0
         self._writer = writer
         self._next_row = 0
+        self._first_ns: int | None = None
+        self._last_ns = 0
         self._held_sessions = _Held(Kind.SESSION)
         self._held_calls = _Held(Kind.LLM_CALL)
         self._held_tools = _Held(Kind.TOOL_SPAN)
@@ -166,9 +168,7 @@ class ImportedTrace:
         edge_source: EdgeSource,
         row_id: int | None,
     ) -> Row:
-        last_ns = start_ns if end_ns is None else end_ns
-        if last_ns > _LAST_NS:
-            raise SourceUnreadable.beyond_time(last_ns)
+        self._stretch(start_ns, start_ns if end_ns is None else end_ns)
         session.cover(start_ns, end_ns)
         return {
             "row_id": self._row_id() if row_id is None else row_id,
@@ -178,6 +178,13 @@ class ImportedTrace:
             "parents": parents,
             "edge_source": edge_source if parents else None,
         }
+
+    def _stretch(self, start_ns: int, end_ns: int) -> None:
+        """Raises SourceUnreadable if the trace with a step of these times is longer than a trace may be."""
+        self._first_ns = start_ns if self._first_ns is None else min(self._first_ns, start_ns)
+        self._last_ns = max(self._last_ns, end_ns)
+        if self._last_ns - self._first_ns > LONGEST_NS:
+            raise SourceUnreadable.beyond_time(self._last_ns - self._first_ns)
 
     def _unfit(self, _column: str) -> None:
         self.unfit_values += 1

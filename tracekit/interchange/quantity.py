@@ -8,10 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 from tracekit.interchange.bad_rows import BadRow
+from tracekit.limits import MOST_CALL_TOKENS
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 _INT64_MAX = 2**63 - 1
+_MOST_TOKENS = MOST_CALL_TOKENS // 2
+"""Of one count, so that a prompt and its output always are a call that can be replayed."""
 
 
 def tokens(value: Any, name: str) -> int:
@@ -29,8 +32,8 @@ def tokens(value: Any, name: str) -> int:
         count, exact = int(number), number.is_integer()
     if not exact:
         raise BadRow(f"{name} is not a whole number", value)
-    if not 0 <= count <= _INT64_MAX:
-        raise BadRow(f"{name} is negative" if count < 0 else f"{name} is beyond 64 bits", value)
+    if not 0 <= count <= _MOST_TOKENS:
+        raise BadRow(f"{name} is negative" if count < 0 else f"{name} is beyond {_MOST_TOKENS:,}", value)
     return count
 
 
@@ -94,8 +97,15 @@ def instant_ns(value: Any, name: str) -> int:
 
     Raises
     ------
-    BadRow : it is none.
+    BadRow : it is none, or before 1970.
     """
+    ns = _any_instant_ns(value, name)
+    if ns < 0:
+        raise BadRow(f"{name} is before 1970", value)
+    return ns
+
+
+def _any_instant_ns(value: Any, name: str) -> int:
     if isinstance(value, datetime):
         return _instant_ns(value)
     text = str(value).strip()

@@ -256,6 +256,8 @@ def _moments(fields: Mapping[str, Any], times: _Times) -> tuple[int, int | None,
         if end_ns is None or duration_ns is None:
             raise BadRow("it has no start")
         start_ns = end_ns - duration_ns
+        if start_ns < 0:
+            raise BadRow("its duration is longer than the time at which it ends")
     if end_ns is None and duration_ns is not None:
         end_ns = start_ns + duration_ns
     if end_ns is not None and end_ns < start_ns:

@@ -277,11 +277,14 @@ def _span(raw: Any) -> Span:
     if not isinstance(raw, dict):
         raise BadRow("it is not a JSON object", raw)
     try:
-        return _flat(raw) if isinstance(raw.get("context"), dict) else _otlp(raw)
+        span = _flat(raw) if isinstance(raw.get("context"), dict) else _otlp(raw)
     except BadRow:
         raise
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
         raise BadRow("it is not a span: no ids or times", sorted(raw)[:6]) from None
+    if span.end_ns is not None and span.end_ns < span.start_ns:
+        raise BadRow("it ends before it starts")
+    return span
 
 
 def _otlp(raw: dict[str, Any]) -> Span:

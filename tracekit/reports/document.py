@@ -15,6 +15,7 @@ from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.kernels.layout import Cause, State, StepKind
 from tracekit.analyzers.replay import Replay
 from tracekit.analyzers.share import shares
+from tracekit.analyzers.steady import steady_window
 from tracekit.analyzers.timeline import NS_PER_S
 from tracekit.analyzers.workload import Compiled
 from tracekit.units import J_PER_WH
@@ -84,6 +85,23 @@ def replay_document(
     }
 
 
+def steady_document(replay: Replay, unloaded_session_p95_s: float) -> Document:
+    """What a replay's steady window holds, and the p95 of its sessions alone, which the window opens after."""
+    timeline = replay.timeline
+    release_ns, end_ns = timeline.session_start_ns, timeline.session_end_ns
+    window = steady_window(
+        release_ns / NS_PER_S, end_ns / NS_PER_S, timeline.horizon_ns / NS_PER_S, unloaded_session_p95_s
+    )
+    return {
+        "start_s": window.start_s,
+        "end_s": window.end_s,
+        "sessions": int(np.count_nonzero(window.is_steady)),
+        "unstable": window.unstable,
+        "session_s": _spread((end_ns - release_ns)[window.is_steady]),
+        "unloaded_session_p95_s": unloaded_session_p95_s,
+    }
+
+
 def fleet_document(replay: Replay) -> Document:
     """The fleet as it was replayed, scheduler limits and price included."""
     price = replay.replica.gpu.usd_per_hour
@@ -109,7 +127,7 @@ def fleet_document(replay: Replay) -> Document:
     }
 
 
-def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
+def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: bool = False) -> list[str]:
     """What the replays take for granted, a sentence each."""
     notes = [
         "tools and lags keep their recorded length: they belong to the recorded environment",
@@ -129,10 +147,21 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay]) -> list[str]:
         notes.append(f"{compiled.unanswered_calls} unanswered call(s) stay gaps of their recorded length")
     if compiled.dropped_attempts:
         notes.append(f"{compiled.dropped_attempts} failed attempt(s) and the back-off after them are dropped")
-    if compiled.early_starts:
+    if open_loop:
         notes.append(
-            f"{compiled.early_starts} step(s) began before a step they wait for had ended; they are moved to its end"
+            "open loop: every step is released at its recorded time, whatever the steps before it did"
         )
+    elif compiled.early_starts:
+        notes.append(
+            f"{compiled.early_starts} step(s) began before a step they wait for had ended, or before their session; "
+            "they are moved to its end, or start"
+        )
+    if compiled.zero_token_calls:
+        notes.append(f"{compiled.zero_token_calls} call(s) of zero tokens in or out are computed as one of 1")
+    if compiled.steps_without_end:
+        notes.append(f"{compiled.steps_without_end} tool(s) or gap(s) without a recorded end take no time")
+    if compiled.steps_without_session:
+        notes.append(f"{compiled.steps_without_session} row(s) that belong to no session are left out")
     prices = {replay.replica.gpu.name: replay.replica.gpu.usd_per_hour for replay in replays}
     words = [
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
@@ -166,7 +195,9 @@ def _prefix_words(compiled: Compiled, replays: list[Replay]) -> str:
         f"prefix cache: modelled (LRU by block); {known} of {compiled.calls} call(s) begin as an earlier one"
     )
     if any(replay.workload.prefix_parent is not compiled.workload.prefix_parent for replay in replays):
-        words += "; sessions that are drawn anew share nothing with each other"
+        words += (
+            "; drawn sessions share with each other what the recorded ones had in common with other sessions"
+        )
     return words
 
 

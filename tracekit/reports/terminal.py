@@ -77,7 +77,19 @@ def print_replay(document: Document, console: Console | None = None) -> None:
     """A document of `replay`."""
     console = console or wide_console()
     _print_assumed(console, document)
+    if document["steady"] is not None:
+        _line(console, _steady_words(document["steady"]))
     print_replays(document, console)
+
+
+def _steady_words(steady: Document) -> str:
+    if steady["session_s"] is None:
+        return "Steady state: none; no session arrived after the first have filled the fleet. Draw more --sessions."
+    words = (
+        f"Steady state: {units.count(steady['sessions'])} sessions released from {units.seconds(steady['start_s'])} "
+        f"to {units.seconds(steady['end_s'])}, session p50 / p95 {_pair(steady['session_s'])}"
+    )
+    return f"{words}; UNSTABLE: they end more slowly than they arrive." if steady["unstable"] else f"{words}."
 
 
 def _print_assumed(console: Console, document: Document) -> None:

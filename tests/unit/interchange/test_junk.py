@@ -56,7 +56,7 @@ JUNK = (
     None, "", "x", -1, 0, 1.5, 1e300, float("nan"), float("inf"), 10**30, True, [], [None], {}, {"a": [1]}, "é" * 99,
     2**62,
 )  # fmt: skip
-TRIALS = 30
+TRIALS = 60
 
 
 def places(value, above=()):

@@ -1,0 +1,39 @@
+"""How long sessions take alone: the time that load cannot explain."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tracekit.analyzers.distribution import percentile
+from tracekit.analyzers.drawn_sessions import draw_sessions
+from tracekit.analyzers.isolated import chain_sessions
+from tracekit.analyzers.kernels.layout import Floats, Ints, Workload
+from tracekit.analyzers.replay import replay_on
+from tracekit.analyzers.scenario import Fleet
+
+
+def unloaded_sessions_s(workload: Workload, fleet: Fleet) -> Floats:
+    """Seconds from release to end of each session by itself on one replica of the fleet's kind, shape (s,).
+
+    By one replay of all of them in a row: each is released when the one before has ended, and finds nothing in
+    the cache that it did not bring.
+
+    Raises
+    ------
+    UnknownName, ModelDoesNotFit : the fleet names what the catalog lacks, or what cannot be.
+    """
+    in_a_row = replay_on(chain_sessions(workload), replace(fleet, replicas=1))
+    end_s = np.maximum.reduceat(
+        in_a_row.timeline.outcome.steps["end_s"], workload.session_step_start[:-1].astype(np.int64)
+    )
+    release_s = np.concatenate([[0.0], end_s[:-1]])
+    return np.asarray(end_s - release_s + workload.session_tail_s, dtype=np.float64)
+
+
+def unloaded_session_p95_s(recorded: Workload, drawn: Ints, fleet: Fleet) -> float:
+    """The 95th percentile of that over the sessions `drawn` (k,) from `recorded`; each is replayed once."""
+    sessions, place = np.unique(drawn, return_inverse=True)
+    alone_s = unloaded_sessions_s(draw_sessions(recorded, sessions, np.zeros(len(sessions))), fleet)
+    return percentile(alone_s[place], 95)
