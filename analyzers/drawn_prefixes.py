@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracekit.analyzers.columns import Flags
-from tracekit.analyzers.kernels.layout import NOBODY, Ints, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Ints, SmallInts, Workload
 from tracekit.analyzers.prefix_forest import PrefixForest
 
 
@@ -46,7 +46,7 @@ def drawn_prefixes(workload: Workload, step: Ints, first_copy: Ints, own_parent:
     return parent, tokens
 
 
-def _nearest_drawn(forest: PrefixForest, calls: Ints, is_drawn: Flags) -> tuple[Ints, Ints]:
+def _nearest_drawn(forest: PrefixForest, calls: Ints, is_drawn: Flags) -> tuple[Ints, SmallInts]:
     """The recorded calls, of sessions that were drawn, whose text `calls` begin with, and for how many tokens."""
     parent, tokens = forest.parent[calls], forest.tokens[calls]
     lost = np.flatnonzero(~is_drawn[parent])

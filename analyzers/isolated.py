@@ -10,10 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracekit.analyzers.hardware import power_curve, step_cost
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
-    FleetLimits,
     Floats,
     Ints,
     Outcome,
@@ -21,7 +19,7 @@ from tracekit.analyzers.kernels.layout import (
     StepKind,
     Workload,
 )
-from tracekit.analyzers.kernels.replay import replay
+from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
 
 
@@ -53,7 +51,7 @@ def chain_calls(workload: Workload, cached_tokens: Ints) -> Workload:
         np.stack([first, tokens[calls]], axis=1).ravel()
         for first, tokens in (
             (np.maximum(1, cached_tokens), workload.input_tokens),
-            (np.ones(len(calls), np.int64), workload.output_tokens),
+            (np.ones(len(calls), np.int32), workload.output_tokens),
         )
     )
     return Workload(
@@ -61,16 +59,16 @@ def chain_calls(workload: Workload, cached_tokens: Ints) -> Workload:
         session_tail_s=np.zeros(1),
         session_step_start=np.array([0, count], dtype=np.int64),
         kind=np.full(count, StepKind.CALL, np.int8),
-        session=np.zeros(count, np.int64),
+        session=np.zeros(count, np.int32),
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         duration_s=np.zeros(count),
         lag_s=np.zeros(count),
-        parent_count=np.minimum(np.arange(count), 1).astype(np.int64),
-        child_start=np.minimum(np.arange(count + 1), count - 1).astype(np.int64),
-        child_index=np.arange(1, count, dtype=np.int64),
-        prefix_parent=np.where(is_call, np.arange(count) - 1, NOBODY),
-        prefix_tokens=np.where(is_call, np.repeat(cached_tokens, 2), 0),
+        parent_count=np.minimum(np.arange(count), 1).astype(np.int32),
+        child_start=np.minimum(np.arange(count + 1), count - 1).astype(np.int32),
+        child_index=np.arange(1, count, dtype=np.int32),
+        prefix_parent=np.where(is_call, np.arange(count) - 1, NOBODY).astype(np.int32),
+        prefix_tokens=np.where(is_call, np.repeat(cached_tokens, 2), 0).astype(np.int32),
     )
 
 
@@ -93,10 +91,10 @@ def chain_sessions(workload: Workload) -> Workload:
         session_arrival_s=np.zeros(1),
         session_tail_s=np.zeros(1),
         session_step_start=np.array([0, count], dtype=np.int64),
-        session=np.zeros(count, np.int64),
-        parent_count=np.bincount(child, minlength=count).astype(np.int64),
-        child_start=np.searchsorted(parent[order], np.arange(count + 1)).astype(np.int64),
-        child_index=child[order],
+        session=np.zeros(count, np.int32),
+        parent_count=np.bincount(child, minlength=count).astype(np.int32),
+        child_start=np.searchsorted(parent[order], np.arange(count + 1)).astype(np.int32),
+        child_index=child[order].astype(np.int32),
         prefix_parent=np.where(_is_own(workload), workload.prefix_parent, NOBODY),
     )
 
@@ -111,7 +109,9 @@ def _is_own(workload: Workload) -> npt.NDArray[np.bool_]:
 
 
 def _edges(workload: Workload) -> tuple[Ints, Ints]:
-    return np.repeat(np.arange(len(workload.kind)), np.diff(workload.child_start)), workload.child_index
+    return np.repeat(
+        np.arange(len(workload.kind)), np.diff(workload.child_start)
+    ), workload.child_index.astype(np.int64)
 
 
 def _by_session(workload: Workload, steps: Ints) -> list[Ints]:
@@ -121,9 +121,7 @@ def _by_session(workload: Workload, steps: Ints) -> list[Ints]:
 
 
 def _alone(workload: Workload, fleet: Fleet) -> Outcome:
-    replica = fleet.replica()
-    limits: FleetLimits = fleet.limits()._replace(replicas=1)
-    return replay(workload, step_cost(replica), power_curve(replica), limits)
+    return replay_on(workload, fleet.alone()).timeline.outcome
 
 
 def _spans(workload: Workload, outcome: Outcome) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 
 from tracekit.analyzers.columns import Flags
-from tracekit.analyzers.kernels.layout import NOBODY, Ints, Workload
+from tracekit.analyzers.kernels.layout import NOBODY, Ints, SmallInts, Workload
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class PrefixForest:
     """
 
     parent: Ints
-    tokens: Ints
+    tokens: SmallInts
     crosses: Flags
 
     @classmethod

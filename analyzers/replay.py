@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cached_property
 
 from tracekit.analyzers.hardware import Replica, power_curve, step_cost
+from tracekit.analyzers.kernels.example import DARK, NO_COST, ONE_REPLICA, one_call
 from tracekit.analyzers.kernels.jit import is_compiled
-from tracekit.analyzers.kernels.layout import (
-    NOBODY,
-    FleetLimits,
-    Outcome,
-    PowerCurve,
-    StepCost,
-    StepKind,
-    Workload,
-)
-from tracekit.analyzers.kernels.replay import advance, replay
+from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, Pool, SmallInts, Workload
+from tracekit.analyzers.kernels.replay import replay, replay_pools
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.timeline import Timeline
 from tracekit.analyzers.workload import as_recorded
@@ -28,10 +20,40 @@ class Replay:
     """One workload on one fleet, and what came of it."""
 
     fleet: Fleet
-    replica: Replica
-    limits: FleetLimits
+    replicas: tuple[Replica, ...]  # one of each pool
+    limits: tuple[FleetLimits, ...]
     workload: Workload
     timeline: Timeline
+
+    @property
+    def replica(self) -> Replica:
+        """One of the first pool."""
+        return self.replicas[0]
+
+    @cached_property
+    def input_tokens(self) -> SmallInts:
+        """Of each call, in the order of the outcome's calls."""
+        tokens: SmallInts = self.workload.input_tokens[self.timeline.outcome.calls["step"]]
+        return tokens
+
+    @cached_property
+    def output_tokens(self) -> SmallInts:
+        """Of each call, in the order of the outcome's calls."""
+        tokens: SmallInts = self.workload.output_tokens[self.timeline.outcome.calls["step"]]
+        return tokens
+
+
+def pools_of(fleet: Fleet) -> tuple[Pool, ...]:
+    """The fleet's pools as the kernel takes them. Raises UnknownName, ScenarioInvalid, ModelDoesNotFit."""
+    return tuple(
+        Pool(step_cost(replica), power_curve(replica), limits, usd_per_s(replica))
+        for replica, limits in zip((pool.replica() for pool in fleet.pools), fleet.limits(), strict=True)
+    )
+
+
+def usd_per_s(replica: Replica) -> float:
+    """The price of one replica, all its GPUs."""
+    return replica.tp * replica.gpu.usd_per_hour.typical / 3600
 
 
 def replay_on(workload: Workload, fleet: Fleet) -> Replay:
@@ -41,43 +63,27 @@ def replay_on(workload: Workload, fleet: Fleet) -> Replay:
     ------
     UnknownName, ModelDoesNotFit : the fleet names what the catalog lacks, or what cannot be.
     """
-    replica, limits = fleet.replica(), fleet.limits()
-    outcome = replay(workload, step_cost(replica), power_curve(replica), limits)
-    timeline = Timeline.of(
-        outcome, limits.replicas, gpus_per_replica=fleet.tp, usd_per_gpu_hour=replica.gpu.usd_per_hour.typical
+    limits = fleet.limits()
+    outcome = replay_pools(workload, pools_of(fleet), limits[0].router, limits[0].queue_order, fleet.seed)
+    return Replay(
+        fleet=fleet,
+        replicas=tuple(pool.replica() for pool in fleet.pools),
+        limits=limits,
+        workload=workload,
+        timeline=Timeline.of(outcome, [pool.tp for pool in fleet.pools]),
     )
-    return Replay(fleet, replica, limits, workload, timeline)
 
 
 def kernel_is_compiled() -> bool:
-    """Whether the next replay starts at once; else numba compiles for some 25-50 s first."""
-    return is_compiled(advance)
+    """Whether the next replay starts at once; else its kernels are compiled first, for half a minute or so."""
+    return is_compiled()
 
 
 def compile_kernel() -> None:
-    """Has the kernel compiled, or loaded, by replaying a workload of one call."""
-    one = Workload(
-        session_arrival_s=np.zeros(1),
-        session_tail_s=np.zeros(1),
-        session_step_start=np.array([0, 1]),
-        kind=np.array([StepKind.CALL], np.int8),
-        session=np.zeros(1, np.int64),
-        input_tokens=np.ones(1, np.int64),
-        output_tokens=np.ones(1, np.int64),
-        duration_s=np.zeros(1),
-        lag_s=np.zeros(1),
-        parent_count=np.zeros(1, np.int64),
-        child_start=np.zeros(2, np.int64),
-        child_index=np.zeros(0, np.int64),
-        prefix_parent=np.full(1, NOBODY, np.int64),
-        prefix_tokens=np.zeros(1, np.int64),
-    )
-    replay_recorded(one)
+    """Has the kernels compiled, or loaded, by replaying a workload of one call."""
+    replay_recorded(one_call())
 
 
 def replay_recorded(workload: Workload) -> Outcome:
     """The workload with every call at its recorded length: starts come back as they were recorded."""
-    nothing = StepCost(*(0.0,) * len(StepCost._fields))
-    dark = PowerCurve(*(0.0,) * len(PowerCurve._fields))
-    one = FleetLimits(1, 0, 1, 1, 1, 1, 1, 0)
-    return replay(as_recorded(workload), nothing, dark, one)
+    return replay(as_recorded(workload), NO_COST, DARK, ONE_REPLICA)

@@ -1,70 +1,109 @@
-"""The scenario a workload is replayed under: which fleet, which router, which engine limits."""
+"""The scenario a workload is replayed under: which pools, which router, which engine limits."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from enum import IntEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.hardware import Replica, kv_capacity_tokens
-from tracekit.analyzers.kernels.layout import BLOCK_TOKENS, FleetLimits, Router
+from tracekit.analyzers.kernels.layout import (
+    BLOCK_TOKENS,
+    Batching,
+    FleetLimits,
+    QueueOrder,
+    Retention,
+    Role,
+    Router,
+)
 from tracekit.errors import ScenarioInvalid, UnknownName
 
-ROUTERS = {router.name.lower().replace("_", "-"): router for router in Router}
+Choice = TypeVar("Choice", bound=IntEnum)
+LONGEST_S = 1e9
+
+
+def _names(choices: type[Choice]) -> dict[str, Choice]:
+    return {choice.name.lower().replace("_", "-"): choice for choice in choices}
+
+
+ROUTERS = _names(Router)
+QUEUE_ORDERS = _names(QueueOrder)
+RETENTIONS = _names(Retention)
+BATCHINGS = _names(Batching)
+ROLES = _names(Role)
+LEAST = {"retention_s": 0, "transfer_gb_s": 1e-9, "transfer_s": 0, "startup_s": 0, "scale_down_s": 0}
 DEFAULT_ROUTER = "least-outstanding"
+DEFAULT_QUEUE_ORDER = "fcfs"
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """Identical replicas of one model behind one router.
+class Pool:
+    """Identical replicas of one model.
 
-    `assumed` names what the user did not choose; reports print it first.
+    `retention` is what becomes of a call's KV until its session's next call, `retention_s` is for `ttl`. `role` is what
+    part of a call they compute. With `min_replicas` the pool is elastic: another replica is started
+    when more than `scale_up_calls` calls stand on each that is on or starting, takes `startup_s`, and is switched
+    off after `scale_down_s` without a call. `transfer_gb_s` and `transfer_s` are of the link that brings KV to a
+    pool that decodes.
     """
 
     gpu: str
     model: str
     tp: int = 1
     replicas: int = 1
-    router: str = DEFAULT_ROUTER
     engine: str = catalog.DEFAULT_ENGINE
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     max_model_len: int | None = None
+    kv_tokens: int | None = None
     prefix_cache: bool = True
-    assumed: tuple[str, ...] = ()
+    retention: str = "lru"
+    retention_s: float = 300.0
+    batching: str = "continuous"
+    role: str = "both"
+    transfer_gb_s: float = 50.0
+    transfer_s: float = 0.0
+    min_replicas: int | None = None
+    startup_s: float = 60.0
+    scale_up_calls: int = 8
+    scale_down_s: float = 60.0
 
     def __post_init__(self) -> None:
-        for name in ("gpu", "model", "router", "engine"):
+        for name in ("gpu", "model", "engine"):
             if not isinstance(getattr(self, name), str):
                 raise ScenarioInvalid.not_text(name, getattr(self, name))
         if not isinstance(self.prefix_cache, bool):
             raise ScenarioInvalid.not_a_flag("prefix_cache", self.prefix_cache)
-        if self.router not in ROUTERS:
-            raise UnknownName.among("router", self.router, ROUTERS)
-        for name in ("tp", "replicas", "max_num_seqs", "max_num_batched_tokens", "max_model_len"):
+        _check_name("retention", self.retention, RETENTIONS)
+        _check_name("batching", self.batching, BATCHINGS)
+        _check_name("role", self.role, ROLES)
+        for name in (
+            "tp",
+            "replicas",
+            "max_num_seqs",
+            "max_num_batched_tokens",
+            "max_model_len",
+            "kv_tokens",
+            "min_replicas",
+            "scale_up_calls",
+        ):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ScenarioInvalid.not_positive(name, value)
-
-    @classmethod
-    def from_toml(cls, path: Path) -> Self:
-        """The fleet described by the table ``[fleet]`` of a TOML file.
-
-        Raises
-        ------
-        ScenarioInvalid, UnknownName : the file cannot be read, or has a key or name that is not known.
-        """
-        try:
-            table = tomllib.loads(path.read_text("utf-8")).get("fleet")
-        except (OSError, ValueError) as error:
-            raise ScenarioInvalid.unreadable(path, str(error)) from error
-        if not isinstance(table, dict):
-            raise ScenarioInvalid.unreadable(path, "it has no table [fleet]")
-        return cls(
-            **_known_keys(path, table, [field.name for field in fields(cls) if field.name != "assumed"])
-        )
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if (
+                not isinstance(value, int | float)
+                or isinstance(value, bool)
+                or not least <= value < LONGEST_S
+            ):
+                raise ScenarioInvalid.not_seconds(name, value)
+        if self.min_replicas is not None and self.min_replicas > self.replicas:
+            raise ScenarioInvalid.more_than("min_replicas", self.min_replicas, "replicas", self.replicas)
 
     def replica(self) -> Replica:
         """One replica's parts from the catalog. Raises UnknownName, ScenarioInvalid."""
@@ -73,33 +112,134 @@ class Fleet:
             raise ScenarioInvalid.tp_does_not_divide(self.tp, model.name, model.heads)
         return Replica(catalog.gpu(self.gpu), catalog.model(self.model), catalog.engine(self.engine), self.tp)
 
-    def limits(self) -> FleetLimits:
+    def limits(self, router: str = DEFAULT_ROUTER, queue_order: str = DEFAULT_QUEUE_ORDER) -> FleetLimits:
         """What the scheduler may do. Raises ModelDoesNotFit, UnknownName."""
         replica = self.replica()
         # vLLM's block 0 is a placeholder that no call gets
         blocks = kv_capacity_tokens(replica) // BLOCK_TOKENS - 1
+        if self.kv_tokens is not None:
+            blocks = max(1, self.kv_tokens // BLOCK_TOKENS)
         capacity = blocks * BLOCK_TOKENS
+        seqs = self.max_num_seqs or replica.engine.max_num_seqs
+        longest = self.max_model_len or min(replica.model.max_model_len, capacity)
+        if self.batching == "slots":  # each has its own part of the memory
+            longest = min(longest, capacity // seqs)
+            blocks = seqs * -(-longest // BLOCK_TOKENS)
         return FleetLimits(
             replicas=self.replicas,
-            router=int(ROUTERS[self.router]),
-            max_num_seqs=self.max_num_seqs or replica.engine.max_num_seqs,
+            router=int(ROUTERS[router]),
+            max_num_seqs=seqs,
             max_num_batched_tokens=self.max_num_batched_tokens or replica.engine.max_num_batched_tokens,
             block_size=BLOCK_TOKENS,
             num_blocks=blocks,
-            max_model_len=self.max_model_len or min(replica.model.max_model_len, capacity),
+            max_model_len=longest,
             enable_prefix_cache=int(self.prefix_cache),
+            queue_order=int(QUEUE_ORDERS[queue_order]),
+            retention=int(RETENTIONS[self.retention]),
+            retention_s=float(self.retention_s),
+            batching=int(BATCHINGS[self.batching]),
+            role=int(ROLES[self.role]),
+            transfer_s=float(self.transfer_s),
+            transfer_token_s=replica.model.kv_bytes_per_token / (self.transfer_gb_s * 1e9),
+            min_replicas=self.min_replicas or 0,
+            startup_s=float(self.startup_s),
+            scale_up_calls=self.scale_up_calls,
+            scale_down_s=float(self.scale_down_s),
         )
 
     def named(self) -> Self:
-        """The same fleet under the catalog's own names. Raises UnknownName."""
+        """The same pool under the catalog's own names. Raises UnknownName."""
         return replace(self, gpu=catalog.gpu(self.gpu).name, model=catalog.model(self.model).name)
 
 
-def _known_keys(path: Path, table: dict[str, Any], known: list[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Fleet:
+    """Pools behind one router; those that decode come last.
+
+    `assumed` names what the user did not choose; reports print it first.
+    """
+
+    pools: tuple[Pool, ...]
+    router: str = DEFAULT_ROUTER
+    queue_order: str = DEFAULT_QUEUE_ORDER
+    seed: int = 0
+    assumed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_name("router", self.router, ROUTERS)
+        _check_name("queue_order", self.queue_order, QUEUE_ORDERS)
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
+            raise ScenarioInvalid.not_positive("seed", self.seed)
+        roles = {pool.role for pool in self.pools}
+        if not self.pools or roles not in ({"both"}, {"prefill", "decode"}):
+            raise ScenarioInvalid.unbalanced_roles(sorted(roles))
+        object.__setattr__(self, "pools", tuple(sorted(self.pools, key=lambda pool: pool.role == "decode")))
+
+    @classmethod
+    def of(cls, gpu: str, model: str, *, router: str = DEFAULT_ROUTER, **pool: Any) -> Self:
+        """A fleet of one pool."""
+        return cls((Pool(gpu, model, **pool),), router)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """The fleet described by a TOML file: a table ``[fleet]``, and ``[[pool]]`` where it has more than one.
+
+        Raises
+        ------
+        ScenarioInvalid, UnknownName : the file cannot be read, or has a key or name that is not known.
+        """
+        try:
+            tables = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ScenarioInvalid.unreadable(path, str(error)) from error
+        fleet, pools = tables.get("fleet", {}), tables.get("pool", [])
+        nothing = "fleet" not in tables and not pools
+        if nothing or not isinstance(fleet, dict) or not isinstance(pools, list):
+            raise ScenarioInvalid.unreadable(path, "it has no table [fleet]")
+        of_fleet = [field.name for field in fields(cls) if field.name not in ("pools", "assumed")]
+        of_pool = [field.name for field in fields(Pool)]
+        if not pools:
+            _known_keys(path, "[fleet]", fleet, [*of_fleet, *of_pool])
+            pools = [{key: value for key, value in fleet.items() if key not in of_fleet}]
+            fleet = {key: value for key, value in fleet.items() if key in of_fleet}
+            _needed_keys(path, "[fleet]", pools[0])
+        _known_keys(path, "[fleet]", fleet, of_fleet)
+        for pool in pools:
+            _known_keys(path, "[[pool]]", pool, of_pool)
+            _needed_keys(path, "[[pool]]", pool)
+        return cls(pools=tuple(Pool(**pool) for pool in pools), **fleet)
+
+    @property
+    def replicas(self) -> int:
+        return sum(pool.replicas for pool in self.pools)
+
+    def limits(self) -> tuple[FleetLimits, ...]:
+        """What the schedulers of its pools may do. Raises ModelDoesNotFit, UnknownName."""
+        return tuple(pool.limits(self.router, self.queue_order) for pool in self.pools)
+
+    def alone(self) -> Self:
+        """One replica of its first kind, which computes calls from beginning to end."""
+        return replace(self, pools=(replace(self.pools[0], replicas=1, role="both", min_replicas=None),))
+
+    def named(self) -> Self:
+        """The same fleet under the catalog's own names. Raises UnknownName."""
+        return replace(self, pools=tuple(pool.named() for pool in self.pools))
+
+
+def _check_name(kind: str, name: object, known: Mapping[str, Any]) -> None:
+    if not isinstance(name, str):
+        raise ScenarioInvalid.not_text(kind, name)
+    if name not in known:
+        raise UnknownName.among(kind.replace("_", " "), name, known)
+
+
+def _known_keys(path: Path, where: str, table: dict[str, Any], known: list[str]) -> None:
     for key in table:
         if key not in known:
-            raise UnknownName.among(f"key of [fleet] in {path}", key, known)
+            raise UnknownName.among(f"key of {where} in {path}", key, known)
+
+
+def _needed_keys(path: Path, where: str, table: dict[str, Any]) -> None:
     for key in ("gpu", "model"):
         if key not in table:
-            raise ScenarioInvalid.unreadable(path, f"[fleet] has no '{key}'")
-    return table
+            raise ScenarioInvalid.unreadable(path, f"{where} has no '{key}'")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from tracekit.analyzers.distribution import percentile
@@ -24,7 +22,7 @@ def unloaded_sessions_s(workload: Workload, fleet: Fleet) -> Floats:
     ------
     UnknownName, ModelDoesNotFit : the fleet names what the catalog lacks, or what cannot be.
     """
-    in_a_row = replay_on(chain_sessions(workload), replace(fleet, replicas=1))
+    in_a_row = replay_on(chain_sessions(workload), fleet.alone())
     end_s = np.maximum.reduceat(
         in_a_row.timeline.outcome.steps["end_s"], workload.session_step_start[:-1].astype(np.int64)
     )

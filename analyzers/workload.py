@@ -243,7 +243,7 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
     child = _positions(steps.row_id, edges.child_row)
     parent = _parent_positions(trace, steps.row_id, edges)
     _refuse_bad_edges(trace, steps, parent, child)
-    parent_count = np.bincount(child, minlength=count).astype(np.int64)
+    parent_count = np.bincount(child, minlength=count).astype(np.int32)
     lag_ns = _lags_ns(steps, parent, child, sessions)
     last_end_ns = sessions.start_ns.copy()
     np.maximum.at(last_end_ns, steps.session, steps.end_ns)
@@ -256,16 +256,16 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
             np.int64
         ),
         kind=steps.kind.astype(np.int8),
-        session=steps.session,
-        input_tokens=steps.input_tokens,
-        output_tokens=steps.output_tokens,
+        session=steps.session.astype(np.int32),
+        input_tokens=steps.input_tokens.astype(np.int32),
+        output_tokens=steps.output_tokens.astype(np.int32),
         duration_s=(steps.end_ns - steps.start_ns) / 1e9,
         lag_s=np.maximum(lag_ns, 0) / 1e9,
         parent_count=parent_count,
-        child_start=np.searchsorted(parent[by_parent], np.arange(count + 1)).astype(np.int64),
-        child_index=child[by_parent],
-        prefix_parent=prefix_parent,
-        prefix_tokens=prefix_tokens,
+        child_start=np.searchsorted(parent[by_parent], np.arange(count + 1)).astype(np.int32),
+        child_index=child[by_parent].astype(np.int32),
+        prefix_parent=prefix_parent.astype(np.int32),
+        prefix_tokens=prefix_tokens.astype(np.int32),
     )
     return workload, int(np.count_nonzero(lag_ns < 0))
 

@@ -200,6 +200,21 @@ class ScenarioInvalid(TracekitError):
         )
 
     @classmethod
+    def not_seconds(cls, name: str, value: object) -> Self:
+        return cls(f"{name} is {value!r}; it must be a number of at least 0. Correct the fleet file.")
+
+    @classmethod
+    def more_than(cls, name: str, value: int, limit: str, most: int) -> Self:
+        return cls(f"{name} is {value}, more than {limit} = {most}. Correct the fleet file.")
+
+    @classmethod
+    def unbalanced_roles(cls, roles: list[str]) -> Self:
+        return cls(
+            f"The fleet's pools have the roles {roles}; either all are 'both', or some 'prefill' and some 'decode'. "
+            "Correct the fleet file."
+        )
+
+    @classmethod
     def not_a_flag(cls, name: str, value: object) -> Self:
         return cls(f"{name} is {value!r}; it must be true or false. Correct the fleet file or the option.")
 

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tracekit.analyzers.kernels.jit import called_kernel, in_place_kernel
-from tracekit.analyzers.kernels.layout import NOBODY, Ints, Record, Rows
+from tracekit.analyzers.kernels.jit import entry_kernel, kernel, small_kernel
+from tracekit.analyzers.kernels.layout import NOBODY, Ints, Record, Rows, SmallInts
 
 UNLAID, BEING_LAID = -2, -3
 
@@ -28,15 +28,19 @@ POOL = np.dtype(
         ("queue_tail", np.int64),
         ("running_head", np.int64),  # calls that hold blocks, in order of admission
         ("running_tail", np.int64),
+        (
+            "last_pinned",
+            np.int64,
+        ),  # calls that are over and keep their blocks come first among the running ones
         ("clock", np.int64),  # decode steps scheduled since the last rebase
+        ("caching", np.int64),  # 0 or 1
     ],
     align=True,
 )
 
 HOLDING = np.dtype(
     [
-        ("branch", np.int64),  # the deepest of its path
-        ("slot", np.int64),  # the same on its replica
+        ("slot", np.int64),  # of the deepest branch of its path, on its replica
         ("end", np.int64),  # full blocks of its whole text
         ("full", np.int64),  # blocks of its path that it holds and the cache knows; a decode's may lag behind
         ("decodes", np.int64),
@@ -48,30 +52,34 @@ HOLDING = np.dtype(
     ],
     align=True,
 )
+"""Of a call that is placed and not ended, by its ticket."""
 
 BRANCH = np.dtype(
     [
-        ("parent", np.int64),
-        ("start", np.int64),  # its first block, counted from the start of the text
-        ("first_slot", np.int64),
-        ("slots", np.int64),
+        ("parent", np.int32),
+        ("start", np.int32),  # its first block, counted from the start of the text
+        ("slots", np.int32),  # head of the list of its slots
     ],
     align=True,
 )
 
 SLOT = np.dtype(
     [
+        ("branch", np.int64),  # NOBODY: of one call only, which shares nothing
         ("replica", np.int64),
         ("parent", np.int64),
         ("start", np.int64),
         ("cached", np.int64),  # the cache knows its blocks from start to here
+        ("uses", np.int64),  # placed calls whose path ends here, and slots whose parent it is
         ("passing", np.int64),  # running calls whose path it is on
         ("growers", np.int64),  # running calls whose path ends here
         ("runs", np.int64),  # its free blocks, shallowest first
         ("copies", np.int64),  # oldest first
+        ("next", np.int64),  # of the same branch on another replica; in the list of spare ones
     ],
     align=True,
 )
+"""A branch on a replica, from the placement of the first call whose path it is on until nothing is left of it."""
 
 RUN = np.dtype(
     [
@@ -97,18 +105,27 @@ COPY = np.dtype(
 )
 
 STOCK = np.dtype(
-    [("run", np.int64), ("copy", np.int64), ("overflow", np.int64), ("evicted", np.int64)], align=True
+    [
+        ("run", np.int64),  # heads of the lists of spare records, and how many were ever used
+        ("used_runs", np.int64),
+        ("copy", np.int64),
+        ("used_copies", np.int64),
+        ("slot", np.int64),
+        ("used_slots", np.int64),
+        ("overflow", np.int64),
+        ("evicted", np.int64),  # blocks so far
+    ],
+    align=True,
 )
-"""Heads of the lists of spare runs and copies; blocks evicted so far."""
 
 
 class KvMemory(NamedTuple):
-    """For r replicas and c calls."""
+    """For r replicas and c calls. Records beyond those ever used at once are never touched."""
 
     block_size: int
-    caching: int
     pools: Rows  # (r,) POOL
     holdings: Rows  # (c,) HOLDING
+    leaves: SmallInts  # (c,) each call's deepest branch; empty if no call shares anything
     branches: Rows  # BRANCH
     slots: Rows  # SLOT
     runs: Rows  # RUN
@@ -116,7 +133,7 @@ class KvMemory(NamedTuple):
     stock: Rows  # (1,) STOCK
 
 
-@in_place_kernel
+@small_kernel
 def blocks_for(memory: KvMemory, tokens: int) -> int:
     return int((tokens + memory.block_size - 1) // memory.block_size)
 
@@ -124,16 +141,20 @@ def blocks_for(memory: KvMemory, tokens: int) -> int:
 # --- spare records ---
 
 
-@in_place_kernel
+@kernel
 def new_run(memory: KvMemory, slot: int, first: int, end: int, is_copy: int) -> int:
     """Return a run that is in no list yet; NOBODY if there is none left."""
     stock = memory.stock[0]
     run = stock["run"]
-    row = memory.runs[run]
-    if row["next"] == NOBODY:
+    if run != NOBODY:
+        stock["run"] = memory.runs[run]["next"]
+    elif stock["used_runs"] < memory.runs.size:
+        run = stock["used_runs"]
+        stock["used_runs"] += 1
+    else:
         stock["overflow"] = 1
         return NOBODY
-    stock["run"] = row["next"]
+    row = memory.runs[run]
     row["slot"] = slot
     row["first"] = first
     row["end"] = end
@@ -142,16 +163,72 @@ def new_run(memory: KvMemory, slot: int, first: int, end: int, is_copy: int) -> 
     return int(run)
 
 
-@in_place_kernel
+@small_kernel
 def spare_run(memory: KvMemory, run: int) -> None:
     memory.runs[run]["next"] = memory.stock[0]["run"]
     memory.stock[0]["run"] = run
 
 
+@kernel
+def new_slot(memory: KvMemory, replica: int, branch: int, start: int) -> int:
+    """Return a slot that nothing uses yet; there are enough."""
+    stock = memory.stock[0]
+    slot = stock["slot"]
+    if slot != NOBODY:
+        stock["slot"] = memory.slots[slot]["next"]
+    else:
+        slot = stock["used_slots"]
+        stock["used_slots"] += 1
+    row = memory.slots[slot]
+    row["branch"] = branch
+    row["replica"] = replica
+    row["parent"] = NOBODY
+    row["start"] = start
+    row["cached"] = start
+    row["uses"] = 0
+    row["passing"] = 0
+    row["growers"] = NOBODY
+    row["runs"] = NOBODY
+    row["copies"] = NOBODY
+    if branch != NOBODY:
+        row["next"] = memory.branches[branch]["slots"]
+        memory.branches[branch]["slots"] = slot
+    return int(slot)
+
+
+@kernel
+def unlink_slot(memory: KvMemory, slot: int) -> None:
+    branch = memory.slots[slot]["branch"]
+    at = memory.branches[branch]["slots"]
+    if at == slot:
+        memory.branches[branch]["slots"] = memory.slots[slot]["next"]
+        return
+    while memory.slots[at]["next"] != slot:
+        at = memory.slots[at]["next"]
+    memory.slots[at]["next"] = memory.slots[slot]["next"]
+
+
+@kernel
+def drop_if_unused(memory: KvMemory, slot: int) -> None:
+    """Spare the slot if no placed call and no other slot needs it and the cache knows nothing of it."""
+    while slot != NOBODY:
+        row = memory.slots[slot]
+        if row["uses"] > 0 or row["cached"] > row["start"]:
+            return
+        parent = row["parent"]
+        if row["branch"] != NOBODY:
+            unlink_slot(memory, slot)
+        row["next"] = memory.stock[0]["slot"]
+        memory.stock[0]["slot"] = slot
+        if parent != NOBODY:
+            memory.slots[parent]["uses"] -= 1
+        slot = parent
+
+
 # --- the queue of free blocks that the cache knows ---
 
 
-@in_place_kernel
+@kernel
 def append_run(memory: KvMemory, pool: Record, run: int) -> None:
     row = memory.runs[run]
     row["next"] = NOBODY
@@ -163,7 +240,7 @@ def append_run(memory: KvMemory, pool: Record, run: int) -> None:
     pool["queue_tail"] = run
 
 
-@in_place_kernel
+@kernel
 def remove_run(memory: KvMemory, pool: Record, run: int) -> None:
     row = memory.runs[run]
     if row["previous"] == NOBODY:
@@ -176,7 +253,7 @@ def remove_run(memory: KvMemory, pool: Record, run: int) -> None:
         memory.runs[row["next"]]["previous"] = row["previous"]
 
 
-@in_place_kernel
+@kernel
 def link_run(memory: KvMemory, run: int) -> None:
     """Put the run into its slot's list, by depth."""
     slot = memory.slots[memory.runs[run]["slot"]]
@@ -193,7 +270,7 @@ def link_run(memory: KvMemory, run: int) -> None:
         memory.runs[shallower]["deeper"] = run
 
 
-@in_place_kernel
+@kernel
 def unlink_run(memory: KvMemory, run: int) -> None:
     slot = memory.slots[memory.runs[run]["slot"]]
     at = slot["runs"]
@@ -208,7 +285,7 @@ def unlink_run(memory: KvMemory, run: int) -> None:
         at = following
 
 
-@called_kernel
+@kernel
 def free_run(memory: KvMemory, pool: Record, slot: int, first: int, end: int) -> None:
     """Give back a slot's blocks, the deepest to be used first; lengthen the queue's last run if they follow it."""
     if first >= end:
@@ -229,14 +306,18 @@ def free_run(memory: KvMemory, pool: Record, slot: int, first: int, end: int) ->
 # --- copies ---
 
 
-@in_place_kernel
+@kernel
 def add_copy(memory: KvMemory, slot: int, index: int, holder: int) -> None:
     stock = memory.stock[0]
     copy = stock["copy"]
-    if memory.copies[copy]["next"] == NOBODY:
+    if copy != NOBODY:
+        stock["copy"] = memory.copies[copy]["next"]
+    elif stock["used_copies"] < memory.copies.size:
+        copy = stock["used_copies"]
+        stock["used_copies"] += 1
+    else:
         stock["overflow"] = 1
         return
-    stock["copy"] = memory.copies[copy]["next"]
     row = memory.copies[copy]
     row["index"] = index
     row["holder"] = holder
@@ -251,7 +332,7 @@ def add_copy(memory: KvMemory, slot: int, index: int, holder: int) -> None:
     memory.copies[last]["next"] = copy
 
 
-@in_place_kernel
+@kernel
 def drop_copy(memory: KvMemory, slot: int, copy: int) -> None:
     following = memory.copies[copy]["next"]
     if memory.slots[slot]["copies"] == copy:
@@ -265,7 +346,7 @@ def drop_copy(memory: KvMemory, slot: int, copy: int) -> None:
     memory.stock[0]["copy"] = copy
 
 
-@in_place_kernel
+@kernel
 def copy_of(memory: KvMemory, slot: int, index: int, holder: int) -> int:
     """Return the copy of this block that the call holds; NOBODY if it holds none."""
     copy = memory.slots[slot]["copies"]
@@ -277,7 +358,7 @@ def copy_of(memory: KvMemory, slot: int, index: int, holder: int) -> int:
     return int(copy)
 
 
-@called_kernel
+@kernel
 def forget_one(memory: KvMemory, slot: int, index: int, run: int) -> None:
     """One block of several with this content is gone; if it was the one to be found, the oldest copy is that now."""
     is_copy = memory.runs[run]["is_copy"]
@@ -300,12 +381,12 @@ def forget_one(memory: KvMemory, slot: int, index: int, run: int) -> None:
 # --- what running calls hold ---
 
 
-@in_place_kernel
+@kernel
 def remember(memory: KvMemory, call: int, full: int) -> None:
     """Let the cache know the call's first blocks, which are full; `growers` of its slots are up to date."""
     holding = memory.holdings[call]
     known = holding["full"]
-    if not memory.caching or full <= known:
+    if full <= known:
         return
     slot = holding["slot"]
     end = holding["end"]
@@ -320,7 +401,7 @@ def remember(memory: KvMemory, call: int, full: int) -> None:
     holding["full"] = full
 
 
-@in_place_kernel
+@kernel
 def bring_up_to_date(memory: KvMemory, pool: Record, slot: int) -> None:
     """Let the cache know what the decoding calls whose path ends in the slot have filled since."""
     call = memory.slots[slot]["growers"]
@@ -331,11 +412,11 @@ def bring_up_to_date(memory: KvMemory, pool: Record, slot: int) -> None:
         call = holding["next_grower"]
 
 
-@called_kernel
+@kernel
 def fill(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
     """The call's first `tokens` tokens are computed: let the cache know the full blocks."""
     full = tokens // memory.block_size
-    if not memory.caching or full <= memory.holdings[call]["full"]:
+    if not memory.pools[replica]["caching"] or full <= memory.holdings[call]["full"]:
         return
     slot = memory.holdings[call]["slot"]
     while slot != NOBODY:
@@ -344,7 +425,7 @@ def fill(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
     remember(memory, call, full)
 
 
-@in_place_kernel
+@kernel
 def reach(memory: KvMemory, call: int, slot: int) -> int:
     """Return up to where the call holds the slot's blocks; the slot's start if it does not."""
     holding = memory.holdings[call]
@@ -364,35 +445,93 @@ def reach(memory: KvMemory, call: int, slot: int) -> int:
 # --- finding, taking, giving back ---
 
 
-@called_kernel
-def settle(memory: KvMemory, replica: int, call: int) -> None:
-    """Find the slots of the call's path on the replica on which it is placed."""
+@kernel
+def slot_of(memory: KvMemory, replica: int, branch: int) -> int:
+    """Return the branch's slot on the replica; NOBODY if there is none."""
+    slot = int(memory.branches[branch]["slots"])
+    while slot != NOBODY and memory.slots[slot]["replica"] != replica:
+        slot = memory.slots[slot]["next"]
+    return slot
+
+
+@kernel
+def lay_path(memory: KvMemory, replica: int, branch: int) -> int:
+    """Return the branch's slot on the replica, and make it and those above it if there is none."""
+    deepest = NOBODY
     below = NOBODY
-    branch = memory.holdings[call]["branch"]
     while branch != NOBODY:
-        row = memory.branches[branch]
-        place = replica % row["slots"]
-        slot = row["first_slot"] + place
-        while memory.slots[slot]["replica"] not in (NOBODY, replica):
-            place = (place + 1) % row["slots"]
-            slot = row["first_slot"] + place
+        slot = slot_of(memory, replica, branch)
+        found = slot != NOBODY
+        if not found:
+            slot = new_slot(memory, replica, branch, memory.branches[branch]["start"])
         if below == NOBODY:
-            memory.holdings[call]["slot"] = slot
+            deepest = slot
         else:
             memory.slots[below]["parent"] = slot
-        if memory.slots[slot]["replica"] == replica:
+            memory.slots[slot]["uses"] += 1
+        if found:
             break
-        memory.slots[slot]["replica"] = replica
-        memory.slots[slot]["start"] = row["start"]
-        memory.slots[slot]["cached"] = row["start"]
         below = slot
-        branch = row["parent"]
+        branch = memory.branches[branch]["parent"]
+    return int(deepest)
 
 
-@called_kernel
+@kernel
+def settle(memory: KvMemory, replica: int, holder: int, call: int, text_tokens: int) -> None:
+    """Find the slots of the call's path on the replica on which it is placed."""
+    holding = memory.holdings[holder]
+    holding["full"] = 0
+    holding["decodes"] = 0
+    if not memory.pools[replica]["caching"]:
+        return
+    holding["end"] = text_tokens // memory.block_size
+    if memory.leaves.size > 0:
+        slot = lay_path(memory, replica, memory.leaves[call])
+    else:
+        slot = new_slot(memory, replica, NOBODY, 0)
+    memory.slots[slot]["uses"] += 1
+    holding["slot"] = slot
+
+
+@kernel
+def leave(memory: KvMemory, replica: int, holder: int) -> None:
+    """Let go of the path: the call has ended, or goes to another replica."""
+    if memory.pools[replica]["caching"]:
+        slot = memory.holdings[holder]["slot"]
+        memory.slots[slot]["uses"] -= 1
+        drop_if_unused(memory, slot)
+
+
+@kernel
+def foresee(memory: KvMemory, found: Ints, call: int, blocks: int) -> None:
+    """Write how many of its first `blocks` blocks a call that is not placed would find on each replica: (r,).
+
+    One walk up its path and over the slots of each branch, however many replicas there are.
+    """
+    found[:] = 0
+    if memory.leaves.size == 0:
+        return
+    branch = int(memory.leaves[call])
+    end = blocks
+    while branch != NOBODY:
+        start = memory.branches[branch]["start"]
+        slot = int(memory.branches[branch]["slots"])
+        while slot != NOBODY:
+            row = memory.slots[slot]
+            replica = row["replica"]
+            if found[replica] == 0:
+                bring_up_to_date(memory, memory.pools[replica], slot)
+                if min(row["cached"], end) > start:
+                    found[replica] = min(row["cached"], end)
+            slot = int(row["next"])
+        end = min(end, start)
+        branch = int(memory.branches[branch]["parent"])
+
+
+@kernel
 def find(memory: KvMemory, replica: int, call: int, most: int) -> tuple[int, int]:
     """Return how many blocks, `most` at the most, the call would find, and how many of them are in the queue."""
-    if not memory.caching:
+    if not memory.pools[replica]["caching"]:
         return 0, 0
     slot = memory.holdings[call]["slot"]
     end = min(memory.holdings[call]["end"], most)
@@ -419,7 +558,7 @@ def find(memory: KvMemory, replica: int, call: int, most: int) -> tuple[int, int
     return int(found), int(queued)
 
 
-@called_kernel
+@kernel
 def hold(memory: KvMemory, replica: int, call: int, blocks: int) -> None:
     """Make the call the last of the running ones, with the first blocks, which it found."""
     pool = memory.pools[replica]
@@ -433,7 +572,7 @@ def hold(memory: KvMemory, replica: int, call: int, blocks: int) -> None:
     else:
         memory.holdings[pool["running_tail"]]["next"] = call
     pool["running_tail"] = call
-    if not memory.caching:
+    if not pool["caching"]:
         return
     slot = holding["slot"]
     growers = memory.slots[slot]["growers"]
@@ -463,7 +602,7 @@ def hold(memory: KvMemory, replica: int, call: int, blocks: int) -> None:
         slot = row["parent"]
 
 
-@called_kernel
+@kernel
 def take(memory: KvMemory, replica: int, blocks: int) -> None:
     """Take free blocks: those with nothing to remember, then those that were given back first."""
     pool = memory.pools[replica]
@@ -492,11 +631,12 @@ def take(memory: KvMemory, replica: int, blocks: int) -> None:
             memory.slots[slot]["cached"] = row["end"]
         if is_used_up:
             spare_run(memory, run)
+            drop_if_unused(memory, slot)
         memory.stock[0]["evicted"] += evicted
         blocks -= evicted
 
 
-@in_place_kernel
+@kernel
 def take_from_front(memory: KvMemory, pool: Record, blocks: int) -> bool:
     """Take free blocks if all of them are of one kind, as they mostly are; return whether it was so."""
     if blocks <= pool["empty"]:
@@ -517,7 +657,7 @@ def take_from_front(memory: KvMemory, pool: Record, blocks: int) -> bool:
     return True
 
 
-@in_place_kernel
+@kernel
 def held_by_others(memory: KvMemory, pool: Record, slot: int, enough: int) -> int:
     """Return up to where running calls hold the slot's blocks, or `enough` if it is that or more."""
     bring_up_to_date(memory, pool, slot)
@@ -530,7 +670,7 @@ def held_by_others(memory: KvMemory, pool: Record, slot: int, enough: int) -> in
     return int(min(held, enough))
 
 
-@in_place_kernel
+@kernel
 def is_held_by_others(memory: KvMemory, pool: Record, slot: int, index: int) -> bool:
     """Whether a running call holds the block itself, and no copy of it."""
     other = pool["running_head"]
@@ -542,7 +682,7 @@ def is_held_by_others(memory: KvMemory, pool: Record, slot: int, index: int) -> 
     return False
 
 
-@called_kernel
+@kernel
 def free_one_by_one(memory: KvMemory, pool: Record, call: int, slot: int, end: int) -> None:
     start = memory.slots[slot]["start"]
     for index in range(end - 1, start - 1, -1):
@@ -559,7 +699,7 @@ def free_one_by_one(memory: KvMemory, pool: Record, call: int, slot: int, end: i
             free_run(memory, pool, slot, index, index + 1)
 
 
-@in_place_kernel
+@kernel
 def leave_running(memory: KvMemory, pool: Record, holding: Record) -> None:
     if holding["previous"] == NOBODY:
         pool["running_head"] = holding["next"]
@@ -571,7 +711,7 @@ def leave_running(memory: KvMemory, pool: Record, holding: Record) -> None:
         memory.holdings[holding["next"]]["previous"] = holding["previous"]
 
 
-@in_place_kernel
+@kernel
 def leave_growers(memory: KvMemory, holding: Record) -> None:
     slot = holding["slot"]
     if holding["previous_grower"] == NOBODY:
@@ -582,22 +722,30 @@ def leave_growers(memory: KvMemory, holding: Record) -> None:
         memory.holdings[holding["next_grower"]]["previous_grower"] = holding["previous_grower"]
 
 
-@called_kernel
-def give_back(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
-    """Take back all blocks of a running call, of which `tokens` tokens are computed."""
+@kernel
+def stop(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
+    """Let a running call, of which `tokens` tokens are computed, hold no more than the blocks that the cache knows."""
     pool = memory.pools[replica]
     holding = memory.holdings[call]
     if holding["decodes"]:
         fill(memory, replica, call, tokens)
         holding["decodes"] = 0
-    leave_running(memory, pool, holding)
     empty = blocks_for(memory, tokens) - holding["full"]
     pool["empty"] += empty
     pool["free"] += empty
-    if not memory.caching:
+    if pool["caching"]:
+        leave_growers(memory, holding)
+
+
+@kernel
+def release(memory: KvMemory, replica: int, call: int) -> None:
+    """Take back all blocks of a call that has stopped."""
+    pool = memory.pools[replica]
+    holding = memory.holdings[call]
+    leave_running(memory, pool, holding)
+    if not pool["caching"]:
         return
     slot = holding["slot"]
-    leave_growers(memory, holding)
     end = holding["end"]
     while slot != NOBODY:
         row = memory.slots[slot]
@@ -613,12 +761,98 @@ def give_back(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
         slot = row["parent"]
 
 
+@kernel
+def give_back(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
+    """Take back all blocks of a running call, of which `tokens` tokens are computed."""
+    stop(memory, replica, call, tokens)
+    release(memory, replica, call)
+
+
+@kernel
+def pin(memory: KvMemory, replica: int, call: int) -> None:
+    """Let a call that has stopped keep its blocks: it comes after those pinned before, and before all that run."""
+    pool = memory.pools[replica]
+    holding = memory.holdings[call]
+    leave_running(memory, pool, holding)
+    before = pool["last_pinned"]
+    after = pool["running_head"]
+    if before != NOBODY:
+        after = memory.holdings[before]["next"]
+        memory.holdings[before]["next"] = call
+    else:
+        pool["running_head"] = call
+    if after != NOBODY:
+        memory.holdings[after]["previous"] = call
+    else:
+        pool["running_tail"] = call
+    holding["previous"] = before
+    holding["next"] = after
+    pool["last_pinned"] = call
+
+
+@kernel
+def unpin(memory: KvMemory, replica: int, call: int) -> None:
+    """Take back the blocks of a pinned call."""
+    pool = memory.pools[replica]
+    if pool["last_pinned"] == call:
+        pool["last_pinned"] = memory.holdings[call]["previous"]
+    release(memory, replica, call)
+
+
+# --- looking ahead ---
+
+
+@kernel
+def is_growing(memory: KvMemory, replica: int, holder: int) -> bool:
+    """Whether a running call may yet fill blocks of the path of this waiting one."""
+    if not memory.pools[replica]["caching"]:
+        return False
+    slot = memory.holdings[holder]["slot"]
+    while slot != NOBODY:
+        if memory.slots[slot]["growers"] != NOBODY:
+            return True
+        slot = memory.slots[slot]["parent"]
+    return False
+
+
+@kernel
+def simple_stock(memory: KvMemory, replica: int) -> int:
+    """Return a number of free blocks of which any part may be taken at once as if one by one."""
+    pool = memory.pools[replica]
+    blocks = pool["empty"]
+    run = pool["queue_head"]
+    for _ in range(4):
+        if run == NOBODY:
+            break
+        row = memory.runs[run]
+        slot = memory.slots[row["slot"]]
+        if slot["copies"] != NOBODY or slot["growers"] != NOBODY:
+            break
+        blocks += row["end"] - row["first"]
+        run = row["next"]
+    return int(blocks)
+
+
+@kernel
+def forget_free(memory: KvMemory, replica: int) -> None:
+    """Let the cache forget every block that nobody holds."""
+    pool = memory.pools[replica]
+    empty = pool["empty"]
+    queued = pool["free"] - empty
+    evicted = memory.stock[0]["evicted"]
+    pool["empty"] = 0
+    take(memory, replica, queued)
+    memory.stock[0]["evicted"] = evicted
+    pool["empty"] = empty + queued
+    pool["free"] = empty + queued
+
+
 # --- before the replay ---
 
 
-@in_place_kernel
+@kernel
 def lay_branches(
-    parent: Ints, shared: Ints, blocks: Ints, leaf: Ints, laid: Ints, branches: Rows, pile: Ints
+    parent: SmallInts, shared: Ints, blocks: Ints, leaf: SmallInts, laid: Ints, branches: Rows, pile: Ints
 ) -> int:
     """Fill `leaf` (c,), each call's deepest branch, and `branches`; return how many there are, -1 for a cycle.
 
@@ -657,77 +891,109 @@ def lay_branches(
     return count
 
 
-def prepare_memory(
-    parent: Ints,
-    shared_tokens: Ints,
-    text_tokens: Ints,
-    *,
-    block_size: int,
-    num_blocks: int,
-    replicas: int,
-    caching: bool,
-    slack: int,
-) -> KvMemory:
-    """An empty memory for calls of `text_tokens` (c,) prompt and output tokens.
-
-    `parent` (c,) is the call, or NOBODY, with whose text the prompt shares its first `shared_tokens` (c,).
-    """
-    calls = text_tokens.size
-    holdings = np.zeros(calls, HOLDING)
-    branches = np.zeros(calls if caching else 0, BRANCH)
-    path_entries = slots = 0
-    if caching:
-        path_entries, slots = _lay(
-            parent, shared_tokens, text_tokens, block_size, replicas, holdings, branches
-        )
-    runs = np.zeros(1 + min(replicas * num_blocks, path_entries + slack), RUN)
-    copies = np.zeros(1 + min(replicas * num_blocks, slack), COPY)
-    for spare in (runs, copies):
-        spare["next"] = np.arange(1, spare.size + 1)
-        spare["next"][-1] = NOBODY
-    pools = np.zeros(replicas, POOL)
-    pools["free"] = pools["empty"] = num_blocks
-    for end in ("queue_head", "queue_tail", "running_head", "running_tail"):
-        pools[end] = NOBODY
-    slot_rows = np.zeros(slots, SLOT)
-    for link in ("replica", "parent", "growers", "runs", "copies"):
-        slot_rows[link] = NOBODY
-    return KvMemory(
-        block_size, int(caching), pools, holdings, branches, slot_rows, runs, copies, np.zeros(1, STOCK)
-    )
-
-
-def _lay(
-    parent: Ints,
-    shared_tokens: Ints,
-    text_tokens: Ints,
-    block_size: int,
-    replicas: int,
-    holdings: Rows,
-    branches: Rows,
-) -> tuple[int, int]:
-    """Fill in paths and branches; return the length of all paths together, and how many slots there are."""
-    blocks = text_tokens // block_size
-    shared = np.where(parent == NOBODY, 0, shared_tokens // block_size)
-    leaf = np.full(blocks.size, UNLAID, np.int64)
-    scratch = np.zeros((2, blocks.size), np.int64)
-    count = lay_branches(parent, shared, blocks, leaf, scratch[0], branches, scratch[1])
-    if count < 0:
-        raise ValueError("the prefixes of some calls have a cycle")
-    used = branches[:count]
-    passing = np.bincount(leaf, minlength=count).astype(np.int64)
-    add_to_parents(used, passing)
-    used["slots"] = np.minimum(passing, replicas)
-    used["first_slot"] = np.cumsum(used["slots"]) - used["slots"]
-    holdings["branch"] = leaf
-    holdings["end"] = blocks
-    return int(passing.sum()), int(used["slots"].sum())
-
-
-@in_place_kernel
-def add_to_parents(branches: Rows, passing: Ints) -> None:
+@kernel
+def add_to_parents(branches: Rows, passing: Ints, count: int) -> None:
     """Add every branch's calls to those of the branches above it; a parent comes before its children."""
-    for branch in range(branches.size - 1, -1, -1):
+    for branch in range(count - 1, -1, -1):
         parent = branches[branch]["parent"]
         if parent != NOBODY:
             passing[parent] += passing[branch]
+
+
+class Texts(NamedTuple):
+    """Of c calls, with room for their branches."""
+
+    parent: SmallInts  # (c,) the call with whose text a text begins, or NOBODY
+    shared: Ints  # (c,) blocks of the parent's text
+    blocks: Ints  # (c,) of the whole text
+    leaf: SmallInts  # (c,) each call's deepest branch
+    branches: Rows  # (c,) BRANCH
+    passing: Ints  # (c,) calls whose path each branch is on
+    laid: Ints  # (c,)
+    pile: Ints  # (c,)
+
+
+@entry_kernel
+def lay_out(texts: Texts) -> int:
+    """Lay the branches and count the calls on each; return how many branches there are, -1 for a cycle."""
+    count = lay_branches(
+        texts.parent, texts.shared, texts.blocks, texts.leaf, texts.laid, texts.branches, texts.pile
+    )
+    if count >= 0:
+        for call in range(texts.leaf.size):
+            texts.passing[texts.leaf[call]] += 1
+        add_to_parents(texts.branches, texts.passing, count)
+    return count
+
+
+class Prefixes(NamedTuple):
+    """What calls have in common, before the replay."""
+
+    calls: int
+    leaves: SmallInts  # (c,) each call's deepest branch; empty if no call shares anything
+    branches: Rows  # BRANCH
+    most_slots: int  # that there can be at once
+
+
+def no_prefixes(calls: int, visits: int) -> Prefixes:
+    """Nothing is shared, and every call goes to `visits` replicas at the most."""
+    return Prefixes(calls, np.zeros(0, np.int32), np.zeros(0, BRANCH), visits * calls)
+
+
+def texts_of(parent: SmallInts, shared: SmallInts, text: Ints, block_size: int) -> Texts:
+    calls = text.size
+    return Texts(
+        parent=parent.astype(np.int32),
+        shared=np.where(parent == NOBODY, 0, shared // block_size).astype(np.int64),
+        blocks=(text // block_size).astype(np.int64),
+        leaf=np.full(calls, UNLAID, np.int32),
+        branches=np.zeros(calls, BRANCH),
+        passing=np.zeros(calls, np.int64),
+        laid=np.zeros(calls, np.int64),
+        pile=np.zeros(calls, np.int64),
+    )
+
+
+def prefixes(
+    parent: SmallInts, shared: SmallInts, text: Ints, block_size: int, replicas: int, visits: int
+) -> Prefixes:
+    """Lay out the texts of calls, `text` (c,) tokens of prompt and output.
+
+    `parent` (c,) is the call, or NOBODY, with whose text the prompt shares its first `shared` (c,) tokens. Every
+    call goes to `visits` of the replicas at the most.
+    """
+    texts = texts_of(parent, shared, text, block_size)
+    count = lay_out(texts)
+    if count < 0:
+        raise ValueError("the prefixes of some calls have a cycle")
+    used = texts.branches[:count].copy()
+    used["slots"] = NOBODY
+    most_slots = int(np.minimum(visits * texts.passing[:count], replicas).sum())
+    return Prefixes(text.size, texts.leaf, used, most_slots)
+
+
+def prepare_memory(
+    known: Prefixes, *, block_size: int, num_blocks: Ints, caching: Ints, slack: int
+) -> KvMemory:
+    """An empty memory for replicas of `num_blocks` (r,), with a prefix cache where `caching` (r,) is 1."""
+    most_slots = known.most_slots if caching.any() else 0
+    whole = int(min(num_blocks.astype(np.float64).sum(), 2.0**62))
+    pools = np.zeros(num_blocks.size, POOL)
+    pools["free"] = pools["empty"] = num_blocks
+    pools["caching"] = caching
+    for end in ("queue_head", "queue_tail", "running_head", "running_tail", "last_pinned"):
+        pools[end] = NOBODY
+    stock = np.zeros(1, STOCK)
+    for head in ("run", "copy", "slot"):
+        stock[head] = NOBODY
+    return KvMemory(
+        block_size=block_size,
+        pools=pools,
+        holdings=np.zeros(known.calls, HOLDING),
+        leaves=known.leaves,
+        branches=known.branches,
+        slots=np.zeros(most_slots, SLOT),
+        runs=np.zeros(min(whole, most_slots + slack), RUN),
+        copies=np.zeros(min(whole, slack), COPY),
+        stock=stock,
+    )

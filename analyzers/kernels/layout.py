@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+SmallInts = npt.NDArray[np.int32]
+"""Columns with a row per step or call: ten million of them are to fit in memory."""
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.void]  # structured; the dtype is named beside each use
@@ -55,9 +57,49 @@ class Cause(IntEnum):
 
 
 class Router(IntEnum):
+    """How a replica is chosen for a call; none knows how long the answer will be."""
+
     ROUND_ROBIN = 0
     LEAST_OUTSTANDING = 1
     SESSION_AFFINE = 2
+    POWER_OF_TWO = 3
+    PREFIX_AWARE = 4
+
+
+class QueueOrder(IntEnum):
+    """Which waiting call is admitted next."""
+
+    FCFS = 0
+    SESSION_FCFS = 1
+    LEAST_ATTAINED = 2
+
+
+class Retention(IntEnum):
+    """What becomes of a call's KV while its session does something else."""
+
+    LRU = 0
+    KEEP = 1
+    TTL = 2
+    EVICT = 3
+
+
+class Role(IntEnum):
+    """Which part of a call a pool computes."""
+
+    BOTH = 0
+    PREFILL = 1
+    DECODE = 2
+
+
+class Batching(IntEnum):
+    """When a replica admits calls: at every step, or when the batch before has ended as a whole; or into slots.
+
+    A slot holds one call, and afterwards the text of that call, for the next one that begins alike (llama.cpp).
+    """
+
+    CONTINUOUS = 0
+    STATIC = 1
+    SLOTS = 2
 
 
 class Workload(NamedTuple):
@@ -73,16 +115,16 @@ class Workload(NamedTuple):
     session_tail_s: Floats  # (s,) from the last step's end to the session's end
     session_step_start: Ints  # (s + 1,) slice of the session's steps
     kind: Bytes  # (n,) StepKind
-    session: Ints  # (n,)
-    input_tokens: Ints  # (n,) 0 unless CALL
-    output_tokens: Ints  # (n,) 0 unless CALL
+    session: SmallInts  # (n,)
+    input_tokens: SmallInts  # (n,) 0 unless CALL
+    output_tokens: SmallInts  # (n,) 0 unless CALL
     duration_s: Floats  # (n,) recorded length; used for TOOL and GAP
     lag_s: Floats  # (n,) start - latest parent end; roots: start - session arrival
-    parent_count: Ints  # (n,)
-    child_start: Ints  # (n + 1,)
-    child_index: Ints  # (m,)
-    prefix_parent: Ints  # (n,) step of that call, in any order but without cycles; NOBODY: none
-    prefix_tokens: Ints  # (n,) 0 means that nothing is known to be shared
+    parent_count: SmallInts  # (n,)
+    child_start: SmallInts  # (n + 1,)
+    child_index: SmallInts  # (m,)
+    prefix_parent: SmallInts  # (n,) step of that call, in any order but without cycles; NOBODY: none
+    prefix_tokens: SmallInts  # (n,) 0 means that nothing is known to be shared
 
 
 class StepCost(NamedTuple):
@@ -127,7 +169,7 @@ class PowerCurve(NamedTuple):
 
 
 class FleetLimits(NamedTuple):
-    """One pool of identical replicas."""
+    """One pool of identical replicas, and the router of the fleet it is in."""
 
     replicas: int
     router: int
@@ -137,6 +179,17 @@ class FleetLimits(NamedTuple):
     num_blocks: int  # usable ones: vLLM's num_gpu_blocks less its placeholder
     max_model_len: int
     enable_prefix_cache: int  # 0 or 1
+    queue_order: int = 0
+    batching: int = 0
+    role: int = 0
+    retention: int = 0
+    retention_s: float = 0.0  # of TTL
+    transfer_s: float = 0.0  # until the first of a call's KV has come to this pool
+    transfer_token_s: float = 0.0  # and for each token of it
+    min_replicas: int = 0  # that are never switched off; 0: all
+    startup_s: float = 0.0
+    scale_up_calls: int = 0  # outstanding per replica that is on or starting, above which one more is started
+    scale_down_s: float = 0.0  # idle time after which a replica is switched off
 
     @property
     def kv_capacity_tokens(self) -> int:
@@ -144,21 +197,47 @@ class FleetLimits(NamedTuple):
         return self.block_size * self.num_blocks
 
 
+class Pool(NamedTuple):
+    """Identical replicas: what their steps cost, draw and may hold."""
+
+    cost: StepCost
+    power: PowerCurve
+    limits: FleetLimits
+    usd_per_s: float = 0.0  # of one replica
+
+
+POOL_ROW = np.dtype(
+    [
+        *((name, np.float64) for name in StepCost._fields),
+        *((name, np.float64) for name in PowerCurve._fields),
+        *(
+            (name, np.float64 if name.endswith("_s") else np.int64)
+            for name in FleetLimits._fields
+            if name != "router"
+        ),
+        ("usd_per_s", np.float64),
+        ("first_replica", np.int64),
+        ("tier", np.int64),  # 0: calls come here first; 1: with their prompt computed elsewhere
+    ],
+    align=True,
+)
+"""A pool in the kernel: all of its numbers in one record."""
+
 CALL_ROW = np.dtype(
     [
-        ("step", np.int64),
-        ("session", np.int64),
-        ("replica", np.int64),  # -1: refused
-        ("input_tokens", np.int64),
-        ("output_tokens", np.int64),
-        ("cached_tokens", np.int64),  # prompt tokens found in the cache when it was first admitted
-        ("preemptions", np.int64),
+        ("step", np.int32),
+        ("session", np.int32),
+        ("replica", np.int32),  # its first; -1: refused
+        ("decode_replica", np.int32),  # the same, or where its KV was transferred to
+        ("cached_tokens", np.int32),  # prompt tokens found in the cache when it was first admitted
+        ("preemptions", np.int32),
         ("queued_s", np.float64),
         ("started_s", np.float64),
         ("first_token_s", np.float64),
         ("end_s", np.float64),
         ("energy_j", np.float64),  # its share of busy joules (average view), recomputed work included
         ("busy_s", np.float64),  # its share of busy replica-seconds, by the same split
+        ("busy_usd", np.float64),  # and their price
     ],
     align=True,
 )
@@ -176,43 +255,68 @@ SEGMENT_ROW = np.dtype(
     align=True,
 )
 
-STEP_ROW = np.dtype(
+WAIT_ROW = np.dtype(
     [
         ("start_s", np.float64),
         ("end_s", np.float64),
-        ("idle_j", np.float64),  # tools: idle joules that waited for this tool
-        ("idle_s", np.float64),
+        ("idle_s", np.float64),  # of replicas that waited for this tool
+        ("idle_j", np.float64),
     ],
     align=True,
 )
+"""A tool or a gap."""
+
+STEP_ROW = WAIT_ROW
+"""Any step; those of calls have kept no replica waiting."""
 
 SESSION_ROW = np.dtype(
     [
         ("start_s", np.float64),
         ("end_s", np.float64),
-        ("idle_j", np.float64, (6,)),  # by Cause
-        ("idle_s", np.float64, (6,)),
+        ("idle_s", np.float64, (6,)),  # by Cause
+        ("idle_j", np.float64, (6,)),
+        ("idle_usd", np.float64, (6,)),
     ],
     align=True,
 )
+
+NULL_ROW = np.dtype(
+    [("idle_s", np.float64), ("idle_j", np.float64), ("idle_usd", np.float64)],
+    align=True,
+)
+"""Of nobody: replicas without demand, and those that start."""
 
 
 class Outcome(NamedTuple):
     """What one replay returns.
 
-    `calls` in order of step, `steps` one row a step, `sessions` one row a session, `segments` ordered by
-    replica then time and gapless from 0 to horizon_s for every replica.
+    `calls` in order of step, `waits` one row a tool or gap in order of step, `sessions` one row a session,
+    `segments` ordered by replica then time and gapless from 0 to horizon_s for every replica.
     """
 
-    calls: Rows  # CALL_ROW
-    steps: Rows  # STEP_ROW
-    sessions: Rows  # SESSION_ROW
+    calls: Rows  # (c,) CALL_ROW
+    waits: Rows  # (n - c,) WAIT_ROW
+    sessions: Rows  # (s,) SESSION_ROW
     segments: Rows  # SEGMENT_ROW
+    pools: Rows  # (p,) POOL_ROW
     horizon_s: float
-    null_idle_j: float  # no_demand joules: nobody's
-    null_idle_s: float
+    null_idle_s: float  # no_demand and starting: nobody's
+    null_idle_j: float
+    null_idle_usd: float
     kv_token_s: float  # integral over time of the tokens in blocks that running calls hold, all replicas
     kv_peak_tokens: int  # the most that one replica's running calls held
+    kv_peak_fraction: float  # and the most of what it could
     evicted_blocks: int  # cached blocks that were forgotten
     refused: int
     engine_steps: int
+
+    @property
+    def steps(self) -> Rows:
+        """When every step began and ended, and who waited for it, (n,) STEP_ROW."""
+        rows = np.zeros(self.calls.size + self.waits.size, STEP_ROW)
+        is_call = np.zeros(rows.size, np.bool_)
+        is_call[self.calls["step"]] = True
+        rows[~is_call] = self.waits
+        rows["start_s"][is_call] = self.calls["queued_s"]
+        rows["end_s"][is_call] = self.calls["end_s"]
+        return rows

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.command_line import environment, run
+from tracekit.analyzers.kernels import jit
+from tracekit.analyzers.replay import compile_kernel
 
 AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03,480,10\n2023-11-16 18:17:04,318,8\n"
 NOT_FOR_A_REPLAY = {
-    "asyncio", "httpx", "jinja2", "matplotlib", "multiprocessing", "openai",
+    "asyncio", "httpx", "jinja2", "matplotlib", "multiprocessing", "numba", "openai",
     "pandas", "polars", "pyarrow.compute", "pyarrow.dataset", "pynvml", "rich.markdown", "torch",
 }  # fmt: skip
 MODULES_OF_MAIN = """\
@@ -36,7 +38,9 @@ def python(code, *words, cwd):
     )  # fmt: skip
 
 
+@pytest.mark.skipif(jit.IS_OFF, reason="kernels run as plain Python")
 def test_a_replay_loads_only_what_it_needs(folder):
+    compile_kernel()
     done = python(MODULES_OF_MAIN, "replay", "t.parquet", "--gpu", "H100", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert "makespan" in done.stdout

@@ -21,7 +21,7 @@ COST = StepCost(10e-3, 0.01e-3, 0.0, 1e-3, 0.0, 1.0, 0.0, 0.0, 0.0)
 
 @pytest.fixture(params=[replay, replay_by_hand], ids=["kernel", "oracle"], scope="module")
 def timeline(request: pytest.FixtureRequest) -> Timeline:
-    return Timeline.of(request.param(WORKLOAD, COST, FLAT, fleet()), 1, usd_per_gpu_hour=3.6)
+    return Timeline.of(request.param(WORKLOAD, COST, FLAT, fleet(), usd_per_s=3.6 / 3600))
 
 
 def test_segments(timeline: Timeline) -> None:

@@ -174,7 +174,7 @@ class Replica:
     def is_done(self) -> bool:
         return not (self.waiting or self.running or self.under_way)
 
-    def add(self, number: int, call: Call, text: list[int]) -> None:
+    def read(self, number: int, call: Call, text: list[int]) -> Request:
         contents: list[int] = []
         for start in range(0, len(text) - BLOCK_TOKENS + 1, BLOCK_TOKENS):
             key = (contents[-1] if contents else 0, tuple(text[start : start + BLOCK_TOKENS]))
@@ -182,7 +182,10 @@ class Replica:
         longest = self.limits.max_model_len
         most = len(text) if call.stops_at_limit else longest
         final = min(len(text), longest)
-        self.waiting.append(Request(number, contents, final, most, known=len(text) - call.output))
+        return Request(number, contents, final, most, known=len(text) - call.output)
+
+    def add(self, number: int, call: Call, text: list[int]) -> None:
+        self.waiting.append(self.read(number, call, text))
 
     def step(self) -> Step:
         """Schedule one step, then see the end of one: the same, or the one before if asynchronous."""
@@ -256,27 +259,38 @@ class Replica:
     def admit(self, parts: list[Part], budget: int, longest: int, step: Step) -> None:
         limits = self.limits
         while self.waiting and budget > 0 and len(self.running) < limits.max_num_seqs:
-            request = self.waiting[0]
-            found, queued = self.memory.hit(request, (request.known - 1) // BLOCK_TOKENS)
-            cached = BLOCK_TOKENS * found
-            tokens = min(request.known - cached, longest, budget)
-            free = self.memory.free - queued
-            if self.running:
-                free -= int(limits.watermark * limits.num_gpu_blocks)
-            needed = blocks_for(cached + tokens) - found
-            whole = blocks_for(request.known) - found if limits.reserve_full_prompt else needed
-            if max(needed, whole) > free:
+            tokens = self.admit_first(parts, min(longest, budget), step)
+            if not tokens:
                 break
-            self.memory.hold(request, found)
-            self.memory.take(request, needed)
-            request.computed = cached
-            self.remember(request, cached + tokens)
-            self.waiting.pop(0)
-            self.running.append(request)
-            request.running = True
-            parts.append(Part(request, tokens, False))
-            step.admitted.append((request.number, cached))
             budget -= tokens
+
+    def admit_first(self, parts: list[Part], most: int, step: Step) -> int:
+        """Admit the first that waits if it fits; return the tokens it gets, 0 if it does not fit."""
+        limits = self.limits
+        request = self.waiting[0]
+        found, queued = self.memory.hit(request, (request.known - 1) // BLOCK_TOKENS)
+        cached = BLOCK_TOKENS * found
+        tokens = min(request.known - cached, most)
+        free = self.memory.free - queued
+        if self.running:
+            free -= int(limits.watermark * limits.num_gpu_blocks)
+        needed = blocks_for(cached + tokens) - found
+        whole = blocks_for(request.known) - found if limits.reserve_full_prompt else needed
+        if max(needed, whole) > free:
+            return 0
+        self.memory.hold(request, found)
+        self.memory.take(request, needed)
+        request.computed = cached
+        self.remember(request, cached + tokens)
+        self.start_first(parts, tokens, step, cached)
+        return tokens
+
+    def start_first(self, parts: list[Part], tokens: int, step: Step, cached: int) -> None:
+        request = self.waiting.pop(0)
+        self.running.append(request)
+        request.running = True
+        parts.append(Part(request, tokens, False))
+        step.admitted.append((request.number, cached))
 
     def remember(self, request: Request, computed: int) -> None:
         """Let the cache know the request's blocks that are full of known tokens.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ def workload_of(stories: list[Story]) -> Workload:
     )
 
     def ints(values: list[int]) -> np.ndarray:
-        return np.array(values, np.int64)
+        return np.array(values, np.int32)
 
     def floats(values: list[float]) -> np.ndarray:
         return np.array(values, np.float64)
@@ -90,7 +91,7 @@ def workload_of(stories: list[Story]) -> Workload:
     return Workload(
         session_arrival_s=floats([story.arrival_s for story in stories]),
         session_tail_s=floats([story.tail_s for story in stories]),
-        session_step_start=ints(starts),
+        session_step_start=np.array(starts, np.int64),
         kind=np.array([node.kind for node in nodes], np.int8),
         session=ints([session for session, story in enumerate(stories) for _ in story.nodes]),
         input_tokens=ints([node.input_tokens for node in nodes]),
@@ -107,7 +108,7 @@ def workload_of(stories: list[Story]) -> Workload:
     )
 
 
-def fleet(replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: int) -> FleetLimits:
+def fleet(replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: float) -> FleetLimits:
     limits = {
         "max_num_seqs": 256,
         "max_num_batched_tokens": 8192,
@@ -140,20 +141,19 @@ def stories(draw: st.DrawFn, seconds: st.SearchStrategy[float]) -> Story:
     return Story(draw(seconds), nodes, draw(st.sampled_from([0.0, draw(seconds)])))
 
 
+class Costs(Enum):
+    IN_TICKS = "in ticks"
+    ANY = "any"
+
+
 @st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    """Up to 7 sessions on up to 4 replicas; half of them in ticks, so that many events coincide."""
-    in_ticks = draw(st.booleans())
-    if in_ticks:
-        seconds = st.sampled_from([ticks * TICK for ticks in (0, 1, 2, 3, 5, 8, 40)])
-        terms = st.sampled_from([0.0, 0.0, TICK / 4])
-        bases = st.sampled_from([0.0, TICK, 5 * TICK])
+def costs(draw: st.DrawFn, kind: Costs) -> StepCost:
+    if kind is Costs.IN_TICKS:
+        terms, bases = st.sampled_from([0.0, 0.0, TICK / 4]), st.sampled_from([0.0, TICK, 5 * TICK])
     else:
-        seconds = st.floats(0.0, 0.06)
-        terms = st.floats(0.0, 3e-4)
-        bases = st.floats(1e-4, 6e-3)
+        terms, bases = st.floats(0.0, 3e-4), st.floats(1e-4, 6e-3)
     shares = st.sampled_from([0.0, 1e-4, 3.3e-3])
-    cost = StepCost(
+    return StepCost(
         draw(bases),
         draw(terms),
         draw(terms) / 64,
@@ -161,6 +161,17 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         draw(terms) / 64,
         *(draw(shares) for _ in range(4)),
     )
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Up to 7 sessions on up to 4 replicas; half of them in ticks, so that many events coincide."""
+    kind = draw(st.sampled_from(list(Costs)))
+    if kind is Costs.IN_TICKS:
+        seconds = st.sampled_from([ticks * TICK for ticks in (0, 1, 2, 3, 5, 8, 40)])
+    else:
+        seconds = st.floats(0.0, 0.06)
+    cost = draw(costs(kind))
     told = draw(st.lists(stories(seconds), min_size=1, max_size=7))
     if draw(st.booleans()):
         share_prefixes(np.random.default_rng(draw(st.integers(0, 2**32))), told)

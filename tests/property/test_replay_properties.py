@@ -20,7 +20,7 @@ def placed(outcome: Outcome) -> np.ndarray:
 def test_every_instant_of_every_replica_is_in_one_state(scenario: Scenario) -> None:
     outcome = replay(*scenario)
     replicas = scenario.limits.replicas
-    timeline = Timeline.of(outcome, replicas)
+    timeline = Timeline.of(outcome)
     for replica in range(replicas):
         mine = outcome.segments["replica"] == replica
         boundaries = [0, *timeline.segment_end_ns[mine]]
@@ -35,8 +35,8 @@ def test_every_instant_of_every_replica_is_in_one_state(scenario: Scenario) -> N
 @any_scenario
 @given(scenarios())
 def test_shares_add_up_to_the_meter_and_to_the_bill(scenario: Scenario) -> None:
-    outcome = replay(*scenario)
-    timeline = Timeline.of(outcome, scenario.limits.replicas, gpus_per_replica=2, usd_per_gpu_hour=2.5)
+    outcome = replay(*scenario, usd_per_s=2.5 / 3600)
+    timeline = Timeline.of(outcome)
     for account, total in ((timeline.energy, timeline.total_j), (timeline.dollars, timeline.total_usd)):
         assert (account.direct >= 0).all()
         np.testing.assert_allclose(account.total, total, rtol=1e-9, atol=1e-12)
@@ -86,9 +86,9 @@ def test_no_replica_idles_with_a_call_in_its_queue(scenario: Scenario) -> None:
 @given(scenarios())
 def test_the_same_input_gives_the_same_bytes(scenario: Scenario) -> None:
     first, second = replay(*scenario), replay(*scenario)
-    for table in ("calls", "steps", "sessions", "segments"):
+    for table in ("calls", "waits", "sessions", "segments", "pools"):
         assert getattr(first, table).tobytes() == getattr(second, table).tobytes()
-    assert first[4:] == second[4:]
+    assert first[5:] == second[5:]
 
 
 @any_scenario
@@ -124,7 +124,11 @@ def test_tokens_in_are_tokens_computed(scenario: Scenario) -> None:
     outcome = replay(*scenario._replace(cost=per_token, limits=roomy))
     calls = placed(outcome)
     assert not calls["preemptions"].any()
-    computed = np.maximum(1, calls["input_tokens"]).sum() + (np.maximum(1, calls["output_tokens"]) - 1).sum()
+    work = scenario.workload
+    prompts, outputs = (
+        np.maximum(1, tokens[calls["step"]]) for tokens in (work.input_tokens, work.output_tokens)
+    )
+    computed = (prompts + outputs - 1).sum()
     computed -= calls["cached_tokens"].sum()
     busy = outcome.segments[outcome.segments["state"] != State.IDLE]
     np.testing.assert_allclose(

@@ -45,7 +45,7 @@ def test_aliases_lead_to_one_name():
 
 def test_single_stream_decode_on_an_a100():
     """Llama-3.1-8B, 600 tokens of context: 14.4 ms published (arXiv 2506.04301); this tier says 13.7 (-5 %)."""
-    cost = step_cost(Fleet("A100-40", "Llama-3.1-8B").replica())
+    cost = step_cost(Fleet.of("A100-40", "Llama-3.1-8B").pools[0].replica())
     tpot_s = cost.base_s + cost.decode_s + 600 * cost.decode_context_s
     assert tpot_s == pytest.approx(13.66e-3, rel=0.002)
 
@@ -60,7 +60,7 @@ def test_more_parallelism_is_faster_and_holds_more(model):
 
 
 def test_watts_stay_between_warm_idle_and_tdp():
-    replica = Fleet("L40S", "Llama-3.1-8B", tp=2).replica()
+    replica = Fleet.of("L40S", "Llama-3.1-8B", tp=2).pools[0].replica()
     curve = power_curve(replica)
     assert curve.idle_w == 2 * 101
     assert curve.idle_w + curve.span_w * curve.cap < 2 * 350
@@ -68,7 +68,7 @@ def test_watts_stay_between_warm_idle_and_tdp():
 
 def test_a_model_that_does_not_fit_names_the_size_that_does():
     with pytest.raises(ModelDoesNotFit, match=r"need 142.4 GB a GPU, 70.5 GB are usable. Use --tp 4"):
-        Fleet("H100", "Llama-3.1-70B").limits()
+        Fleet.of("H100", "Llama-3.1-70B").limits()
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,25 @@
-"""The fleet file shown in the documentation is one that works."""
+"""The fleet files shown in the documentation work, and between them show every key."""
 
 from dataclasses import fields
 from pathlib import Path
 
-from tracekit.analyzers.scenario import Fleet
+import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "background.md").read_text()
+from tracekit.analyzers.scenario import Fleet, Pool
+
+PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
+FILES = [part.split("```")[0] for part in PAGE.split("```toml\n")[1:]]
 
 
-def test_the_fleet_file_in_the_docs(tmp_path):
+@pytest.mark.parametrize(("file", "replicas"), list(zip(FILES, (2, 3, 8), strict=True)))
+def test_the_fleet_files_in_the_docs(tmp_path, file, replicas):
     path = tmp_path / "fleet.toml"
-    path.write_text(PAGE.split("```toml\n")[1].split("```")[0])
+    path.write_text(file)
     fleet = Fleet.from_toml(path)
-    assert fleet.limits().replicas == 2
-    for field in fields(Fleet):
-        assert field.name == "assumed" or f"{field.name} = " in PAGE
+    assert fleet.replicas == replicas
+    assert len(fleet.limits()) == len(fleet.pools)
+
+
+@pytest.mark.parametrize("field", [*fields(Fleet), *fields(Pool)], ids=lambda field: field.name)
+def test_every_key_is_shown(field):
+    assert field.name in ("assumed", "pools") or f"\n{field.name} = " in "".join(FILES)

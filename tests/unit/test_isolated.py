@@ -11,8 +11,8 @@ from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
 from tracekit.errors import ScenarioInvalid
 
-FLEET = Fleet("H100", "Llama-3.1-8B", replicas=3)
-ALONE = Fleet("H100", "Llama-3.1-8B")
+FLEET = Fleet.of("H100", "Llama-3.1-8B", replicas=3)
+ALONE = Fleet.of("H100", "Llama-3.1-8B")
 
 
 def story_workload(seed):
@@ -75,9 +75,9 @@ def test_calls_alone_find_what_they_found_in_company():
 
 
 def test_a_fleet_says_whether_it_has_a_prefix_cache():
-    assert not Fleet("H100", "Llama-3.1-8B", prefix_cache=False).limits().enable_prefix_cache
+    assert not Fleet.of("H100", "Llama-3.1-8B", prefix_cache=False).limits()[0].enable_prefix_cache
     with pytest.raises(ScenarioInvalid, match="true or false"):
-        Fleet("H100", "Llama-3.1-8B", prefix_cache="no")
+        Fleet.of("H100", "Llama-3.1-8B", prefix_cache="no")
 
 
 def test_sessions_alone_find_nothing_of_others():

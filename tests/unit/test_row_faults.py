@@ -12,7 +12,7 @@ from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.reports.document import replay_assumptions, replay_document, to_json
 from tracekit.trace import Trace
 
-ONE = Fleet("H100", "Llama-3.1-8B")
+ONE = Fleet.of("H100", "Llama-3.1-8B")
 FINE = call_row(1, 0, 50)
 MOST = 2**31 - 1
 

@@ -10,8 +10,8 @@ from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.steady import steady_window
 from tracekit.analyzers.unloaded import unloaded_session_p95_s, unloaded_sessions_s
 
-FLEET = Fleet("H100", "Llama-3.1-8B", replicas=3)
-ALONE = Fleet("H100", "Llama-3.1-8B")
+FLEET = Fleet.of("H100", "Llama-3.1-8B", replicas=3)
+ALONE = Fleet.of("H100", "Llama-3.1-8B")
 RELEASE_S = np.arange(101.0)
 
 

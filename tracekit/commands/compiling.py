@@ -10,4 +10,4 @@ def announce_compilation() -> None:
     from tracekit.analyzers.replay import kernel_is_compiled
 
     if not kernel_is_compiled():
-        click.echo("tracekit: compiling the replay kernel; the first replay only, 25-50 s ...", err=True)
+        click.echo("tracekit: compiling the replay kernel; the first replay only, some 40 s ...", err=True)

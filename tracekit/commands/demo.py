@@ -61,7 +61,7 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
             f"tracekit: the demo's agent ended with code {code}; what was recorded is in {output}.", err=True
         )
         return 1
-    fleet = FleetChoice(None, GPUS, None, ASSUMED_MODEL, None, REPLICAS, None, None, None)
+    fleet = FleetChoice(gpus=GPUS, assume_model=ASSUMED_MODEL, replicas=REPLICAS)
     document = analysis(Trace.open(output), fleet)
     if as_json:
         click.echo(to_json(document))

@@ -28,15 +28,16 @@ FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 class FleetChoice:
     """What the user said about the fleet; None where nothing was said."""
 
-    file: Path | None
-    gpus: tuple[str, ...]
-    model: str | None
-    assume_model: str
-    tp: int | None
-    replicas: int | None
-    router: str | None
-    max_num_seqs: int | None
-    max_num_batched_tokens: int | None
+    file: Path | None = None
+    gpus: tuple[str, ...] = ()
+    model: str | None = None
+    assume_model: str = ASSUMED_MODEL
+    tp: int | None = None
+    replicas: int | None = None
+    router: str | None = None
+    queue_order: str | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
 
     def fleets(self, recorded_models: list[str]) -> list[Fleet]:
         """One fleet per GPU asked for; what was not said is taken from the trace, else assumed and named so.
@@ -45,7 +46,7 @@ class FleetChoice:
         ------
         UnknownName, ScenarioInvalid, TracekitError : unknown names, bad file, file and flags together.
         """
-        from tracekit.analyzers.scenario import DEFAULT_ROUTER, Fleet
+        from tracekit.analyzers.scenario import DEFAULT_QUEUE_ORDER, DEFAULT_ROUTER, Fleet, Pool
 
         if self.file is not None:
             if self._describes_a_fleet():
@@ -64,13 +65,18 @@ class FleetChoice:
             assumed.append(f"one {ASSUMED_GPU}" if (self.replicas or 1) == 1 else f"GPU {ASSUMED_GPU}")
         return [
             Fleet(
-                gpu=gpu,
-                model=model,
-                tp=self.tp or 1,
-                replicas=self.replicas or 1,
+                pools=(
+                    Pool(
+                        gpu=gpu,
+                        model=model,
+                        tp=self.tp or 1,
+                        replicas=self.replicas or 1,
+                        max_num_seqs=self.max_num_seqs,
+                        max_num_batched_tokens=self.max_num_batched_tokens,
+                    ),
+                ),
                 router=self.router or DEFAULT_ROUTER,
-                max_num_seqs=self.max_num_seqs,
-                max_num_batched_tokens=self.max_num_batched_tokens,
+                queue_order=self.queue_order or DEFAULT_QUEUE_ORDER,
                 assumed=tuple(assumed),
             ).named()
             for gpu in gpus
@@ -78,7 +84,9 @@ class FleetChoice:
 
     def _describes_a_fleet(self) -> bool:
         numbers = (self.tp, self.replicas, self.max_num_seqs, self.max_num_batched_tokens)
-        return bool(self.gpus or self.model or self.router) or any(number is not None for number in numbers)
+        return bool(self.gpus or self.model or self.router or self.queue_order) or any(
+            number is not None for number in numbers
+        )
 
 
 def _recorded_model(recorded_models: list[str]) -> str | None:
@@ -101,6 +109,7 @@ def fleet_options(command: Command) -> Command:
         "tp",
         "replicas",
         "router",
+        "queue_order",
         "max_num_seqs",
         "max_num_batched_tokens",
     )
@@ -112,7 +121,10 @@ def fleet_options(command: Command) -> Command:
 
     options = (
         click.option(
-            "--fleet", "fleet_file", type=click.Path(path_type=Path), help="TOML file with a table [fleet]."
+            "--fleet",
+            "fleet_file",
+            type=click.Path(path_type=Path),
+            help="TOML file with a table [fleet], or several [[pool]].",
         ),
         click.option("--gpu", multiple=True, help="GPU of the catalog; repeat it to compare."),
         click.option("--model", help="Model of the catalog."),
@@ -127,7 +139,13 @@ def fleet_options(command: Command) -> Command:
         ),
         click.option("--replicas", type=click.IntRange(1), help="Replicas.  [default: 1]"),
         click.option(
-            "--router", help="round-robin, least-outstanding or session-affine.  [default: least-outstanding]"
+            "--router",
+            help="round-robin, least-outstanding, power-of-two, session-affine or prefix-aware.  "
+            "[default: least-outstanding]",
+        ),
+        click.option(
+            "--queue-order",
+            help="Which waiting call goes first: fcfs, session-fcfs or least-attained.  [default: fcfs]",
         ),
         click.option(
             "--max-num-seqs", type=click.IntRange(1), help="Sequences in a step.  [default: the engine's]"

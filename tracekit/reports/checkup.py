@@ -1,4 +1,4 @@
-"""The checks of `tracekit doctor`: installation, GPU power, clients, folders."""
+"""The checks of `tracekit doctor`: installation, GPU power, clients, kernels, folders."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Literal
 import pynvml
 from rich.table import Table
 
+from tracekit.analyzers.kernels.code_file import CodeFile
 from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
@@ -30,7 +31,7 @@ class Check:
 
 def checks() -> list[Check]:
     """Every check, in the order a user would ask."""
-    return [_interpreter(), _name_clash(), _gpu_power(), *_clients(), _folder()]
+    return [_interpreter(), _name_clash(), _gpu_power(), *_clients(), _kernels(), _folder()]
 
 
 def to_json(results: list[Check]) -> str:
@@ -82,6 +83,24 @@ def _clients() -> list[Check]:
         else "none in this environment; the agent's own counts"
     )
     return [Check("clients that are recorded", "ok" if found else "note", detail)]
+
+
+def _kernels() -> Check:
+    """Whether replays start at once, and what keeps them from it."""
+    file = CodeFile.ours()
+    if file.read() is not None:
+        return Check("replay kernels", "ok", f"compiled, {file.path}")
+    why = file.refused()
+    if why is None:
+        return Check(
+            "replay kernels", "note", "not compiled yet: the first replay will take some 40 s longer"
+        )
+    last = why.strip().splitlines()[-1]
+    return Check(
+        "replay kernels",
+        "note",
+        f"compiled by numba itself, slowly ({last}); remove {file.refusal} to try again",
+    )
 
 
 def _folder() -> Check:

@@ -12,11 +12,13 @@ import numpy as np
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.distribution import Distribution
-from tracekit.analyzers.kernels.layout import Cause, State, StepKind
+from tracekit.analyzers.hardware import Replica
+from tracekit.analyzers.kernels.layout import Cause, FleetLimits, State, StepKind
 from tracekit.analyzers.replay import Replay
+from tracekit.analyzers.scenario import Pool
 from tracekit.analyzers.share import shares
 from tracekit.analyzers.steady import steady_window
-from tracekit.analyzers.timeline import NS_PER_S
+from tracekit.analyzers.timeline import BILLED, NS_PER_S
 from tracekit.analyzers.workload import Compiled
 from tracekit.units import J_PER_WH
 
@@ -36,7 +38,7 @@ def replay_document(
     timeline, outcome = replay.timeline, replay.timeline.outcome
     served = outcome.calls["replica"] >= 0
     queued_ns, end_ns = timeline.call_queued_ns[served], timeline.call_end_ns[served]
-    output_tokens = outcome.calls["output_tokens"][served]
+    output_tokens = replay.output_tokens[served]
     session_ns = timeline.session_end_ns - timeline.session_start_ns
     sessions = len(session_ns)
     return {
@@ -53,15 +55,13 @@ def replay_document(
         "session_s": _spread(session_ns),
         "share": _replayed_share(replay),
         "tokens": {
-            "input": int(outcome.calls["input_tokens"][served].sum()),
+            "input": int(replay.input_tokens[served].sum()),
             "output": int(output_tokens.sum()),
             "cached": int(outcome.calls["cached_tokens"][served].sum()),
             "by_class": None,
         },
         "gpu_s": _gpu_seconds(replay),
-        "idle_s": _by_cause(
-            {cause: ns * replay.fleet.tp / NS_PER_S for cause, ns in timeline.idle_ns.items()}
-        ),
+        "idle_s": _by_cause(timeline.idle_gpu_s),
         "energy_j": {
             "scope": "gpu",
             "total": timeline.total_j,
@@ -103,21 +103,37 @@ def steady_document(replay: Replay, unloaded_session_p95_s: float) -> Document:
 
 
 def fleet_document(replay: Replay) -> Document:
-    """The fleet as it was replayed, scheduler limits and price included."""
-    price = replay.replica.gpu.usd_per_hour
-    return {
-        "gpu": replay.replica.gpu.name,
-        "model": replay.replica.model.name,
-        "engine": replay.replica.engine.name,
-        "tp": replay.fleet.tp,
+    """The fleet as it was replayed: its first pool's settings, and all pools where there are several."""
+    pools = [
+        pool_document(pool, replica, limits)
+        for pool, replica, limits in zip(replay.fleet.pools, replay.replicas, replay.limits, strict=True)
+    ]
+    routing = {
         "replicas": replay.fleet.replicas,
         "router": replay.fleet.router,
-        "max_num_seqs": replay.limits.max_num_seqs,
-        "max_num_batched_tokens": replay.limits.max_num_batched_tokens,
-        "max_model_len": replay.limits.max_model_len,
-        "kv_capacity_tokens": replay.limits.kv_capacity_tokens,
-        "kv_block_tokens": replay.limits.block_size,
-        "prefix_cache": bool(replay.limits.enable_prefix_cache),
+        "queue_order": replay.fleet.queue_order,
+    }
+    return pools[0] | routing | ({"pools": pools} if len(pools) > 1 else {})
+
+
+def pool_document(pool: Pool, replica: Replica, limits: FleetLimits) -> Document:
+    """One pool, its scheduler's limits and price included."""
+    price = replica.gpu.usd_per_hour
+    return {
+        "gpu": replica.gpu.name,
+        "model": replica.model.name,
+        "engine": replica.engine.name,
+        "tp": pool.tp,
+        "replicas": pool.replicas,
+        "role": pool.role,
+        "batching": pool.batching,
+        "min_replicas": pool.min_replicas,
+        "max_num_seqs": limits.max_num_seqs,
+        "max_num_batched_tokens": limits.max_num_batched_tokens,
+        "max_model_len": limits.max_model_len,
+        "kv_capacity_tokens": limits.kv_capacity_tokens,
+        "kv_block_tokens": limits.block_size,
+        "prefix_cache": bool(limits.enable_prefix_cache),
         "usd_per_gpu_hour": {
             "low": price.low,
             "typical": price.typical,
@@ -162,7 +178,7 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         notes.append(f"{compiled.steps_without_end} tool(s) or gap(s) without a recorded end take no time")
     if compiled.steps_without_session:
         notes.append(f"{compiled.steps_without_session} row(s) that belong to no session are left out")
-    prices = {replay.replica.gpu.name: replay.replica.gpu.usd_per_hour for replay in replays}
+    prices = {replica.gpu.name: replica.gpu.usd_per_hour for replay in replays for replica in replay.replicas}
     words = [
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
     ]
@@ -186,7 +202,7 @@ def _band(error: catalog.ErrorBand) -> str:
 
 
 def _prefix_words(compiled: Compiled, replays: list[Replay]) -> str:
-    if not any(replay.limits.enable_prefix_cache for replay in replays):
+    if not any(limits.enable_prefix_cache for replay in replays for limits in replay.limits):
         return "prefix cache: off"
     if not compiled.workload.prefix_tokens.any():
         return "prefix cache: modelled, but the trace holds no prefix identity, and that means no hits"
@@ -204,8 +220,12 @@ def _prefix_words(compiled: Compiled, replays: list[Replay]) -> str:
 def _prefix_hit_fraction(replay: Replay, served: np.ndarray) -> float | None:
     """Of all input tokens; None where nothing could be found, for want of prefix identity or of a cache."""
     calls = replay.timeline.outcome.calls[served]
-    computed = int(np.maximum(1, calls["input_tokens"]).sum())
-    if not replay.limits.enable_prefix_cache or not replay.workload.prefix_tokens.any() or not computed:
+    computed = int(np.maximum(1, replay.input_tokens[served]).sum())
+    if (
+        not any(limits.enable_prefix_cache for limits in replay.limits)
+        or not replay.workload.prefix_tokens.any()
+        or not computed
+    ):
         return None
     return float(calls["cached_tokens"].sum() / computed)
 
@@ -244,7 +264,7 @@ def _replayed_share(replay: Replay) -> dict[str, float | None]:
 
 def _gpu_seconds(replay: Replay) -> dict[str, float]:
     seconds = {state.name.lower(): value for state, value in replay.timeline.gpu_s.items()}
-    return {"billed": replay.timeline.billed_ns * replay.fleet.tp / NS_PER_S} | seconds
+    return {"billed": sum(replay.timeline.gpu_s[state] for state in BILLED)} | seconds
 
 
 def _by_state(values: dict[State, float]) -> dict[str, float]:
@@ -261,9 +281,11 @@ def _carbon(energy_j: float, grid_code: str) -> Document:
 
 
 def _kv_fraction(replay: Replay) -> dict[str, float | None]:
-    outcome, capacity = replay.timeline.outcome, replay.limits.kv_capacity_tokens
-    room_s = capacity * replay.fleet.replicas * outcome.horizon_s
+    """Of the memory of all replicas on average, and the most of any one's."""
+    outcome = replay.timeline.outcome
+    capacity = sum(limits.replicas * limits.kv_capacity_tokens for limits in replay.limits)
+    room_s = capacity * outcome.horizon_s
     return {
         "mean": outcome.kv_token_s / room_s if room_s else None,
-        "max": outcome.kv_peak_tokens / capacity,
+        "max": outcome.kv_peak_fraction,
     }

@@ -1,8 +1,9 @@
 """TIMELINE.parquet: a replay's calls and replica segments, one kind to a row group.
 
 Call rows: call_id and session_id (row_ids in the trace; a session drawn twice repeats them),
-released_session (which arrival it is), replica, queued_ns, started_ns, first_token_ns, end_ns,
-input_tokens, cached_tokens, output_tokens, preemptions, energy_j (average view), energy_isolated_j, cost_usd.
+released_session (which arrival it is), replica, decode_replica (where its KV was sent, else the same),
+queued_ns, started_ns, first_token_ns, end_ns, input_tokens, cached_tokens, output_tokens, preemptions,
+energy_j (average view), energy_isolated_j, cost_usd.
 Segment rows: replica, state, cause (idle only), start_ns, end_ns, energy_j. Times are ns since the first
 arrival. Null where the kind has no such column, or where this version does not model it.
 """
@@ -32,6 +33,7 @@ SCHEMA = pa.schema(
         ("session_id", pa.int64()),
         ("released_session", pa.int64()),
         ("replica", pa.int32()),
+        ("decode_replica", pa.int32()),
         ("queued_ns", pa.int64()),
         ("started_ns", pa.int64()),
         ("first_token_ns", pa.int64()),
@@ -97,11 +99,12 @@ def _call_columns(replay: Replay, call_id: Ints, session_id: Ints, isolated_j: F
         "session_id": session_id[calls["session"]],
         "released_session": calls["session"],
         "replica": pa.array(calls["replica"], pa.int32(), mask=refused),
+        "decode_replica": pa.array(calls["decode_replica"], pa.int32(), mask=refused),
         "queued_ns": timeline.call_queued_ns,
         **{name: pa.array(values, mask=refused) for name, values in times.items()},
-        "input_tokens": calls["input_tokens"],
+        "input_tokens": replay.input_tokens,
         "cached_tokens": pa.array(calls["cached_tokens"], mask=refused),
-        "output_tokens": calls["output_tokens"],
+        "output_tokens": replay.output_tokens,
         "preemptions": pa.array(calls["preemptions"], pa.int32(), mask=refused),
         "energy_j": pa.array(calls["energy_j"], mask=refused),
         "energy_isolated_j": pa.array(isolated_j, mask=refused),

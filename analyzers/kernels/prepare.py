@@ -1,0 +1,233 @@
+"""From a workload and pools to the arrays of a simulation."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tracekit.analyzers.kernels.events import ENTRY, KIND_SHIFT, START, first_ends
+from tracekit.analyzers.kernels.kv_memory import KvMemory, no_prefixes, prefixes, prepare_memory
+from tracekit.analyzers.kernels.layout import (
+    CALL_ROW,
+    NOBODY,
+    POOL_ROW,
+    SESSION_ROW,
+    WAIT_ROW,
+    Batching,
+    Floats,
+    Ints,
+    Pool,
+    Role,
+    Rows,
+    SmallInts,
+    Workload,
+)
+from tracekit.analyzers.kernels.simulation import (
+    AGENT,
+    CALL,
+    CAUSES,
+    ENGINE,
+    IDLE,
+    IDLE_TALLY,
+    NO_CAUSE,
+    OFF,
+    PLACE,
+    SEAT,
+    TALLY,
+    TICKET,
+    TIER,
+    Simulation,
+    zeros,
+)
+
+SLACK = 4096
+"""Runs and copies of blocks beyond one for each call, at first."""
+
+
+def pool_rows(pools: Sequence[Pool]) -> Rows:
+    """Return the pools (p,) POOL_ROW, those that calls come to first before those that decode."""
+    ordered = sorted(pools, key=lambda pool: pool.limits.role == Role.DECODE)
+    rows = np.zeros(len(ordered), POOL_ROW)
+    first = 0
+    for row, pool in zip(rows, ordered, strict=True):
+        for part in (pool.cost, pool.power, pool.limits):
+            for field, value in part._asdict().items():
+                if field != "router":
+                    row[field] = value
+        row["usd_per_s"] = pool.usd_per_s
+        row["tier"] = int(pool.limits.role == Role.DECODE)
+        row["first_replica"] = first
+        first += pool.limits.replicas
+    return rows
+
+
+def prepare_engines(pools: Rows) -> Rows:
+    pool = np.repeat(np.arange(pools.size), pools["replicas"])
+    place = np.arange(pool.size) - pools["first_replica"][pool]
+    sleeps = (pools["min_replicas"][pool] > 0) & (place >= pools["min_replicas"][pool])
+    links = ("waiting", "fresh_head", "prompt_head", "coming_head", "run_index", "last_segment")
+    return zeros(
+        pool.size,
+        ENGINE,
+        pool=pool,
+        tier=pools["tier"][pool],
+        power_state=np.where(sleeps, OFF, IDLE),
+        cause=NO_CAUSE,
+        idle_state=NO_CAUSE,
+        **dict.fromkeys(links, NOBODY),
+    )
+
+
+def prepare_tiers(engines: Rows) -> Rows:
+    tiers = int(engines["tier"].max()) + 1
+    ends = np.cumsum(np.bincount(engines["tier"], minlength=tiers))
+    return zeros(tiers, TIER, first_replica=np.concatenate([[0], ends[:-1]]), end_replica=ends)
+
+
+def prepare_roots(workload: Workload) -> Rows:
+    root = np.flatnonzero(workload.parent_count == 0)
+    start_s = workload.session_arrival_s[workload.session[root]] + workload.lag_s[root]
+    order = np.argsort(start_s, kind="stable")
+    return zeros(root.size, ENTRY, key=start_s[order], item=(START << KIND_SHIFT) | root[order])
+
+
+class CallPrefixes(NamedTuple):
+    """Whose text each call's prompt begins with."""
+
+    parent: SmallInts  # (c,) a call or NOBODY
+    shared: SmallInts  # (c,) tokens
+    text: Ints  # (c,) tokens of prompt and output
+
+    def depth(self) -> SmallInts:
+        """How many calls are above each, (c,); by doubling, since a chain may be as long as the trace."""
+        depth: SmallInts = (self.parent != NOBODY).astype(np.int32)
+        ancestor = self.parent
+        while (ancestor != NOBODY).any() and depth.max() <= depth.size:
+            above = ancestor != NOBODY
+            depth = depth + np.where(above, depth[ancestor], 0).astype(np.int32)
+            ancestor = np.where(above, ancestor[ancestor], NOBODY)
+        return depth
+
+
+def call_prefixes(workload: Workload, calls_before: SmallInts) -> CallPrefixes | None:
+    """What calls have in common; None if nothing."""
+    is_call = workload.kind == CALL
+    call = np.flatnonzero(is_call)
+    parent_step = workload.prefix_parent[call]
+    has_parent = (parent_step >= 0) & is_call[parent_step] & (workload.prefix_tokens[call] > 0)
+    if not has_parent.any():
+        return None
+    parent = np.where(has_parent, calls_before[parent_step], NOBODY)
+    prompt = np.maximum(1, workload.input_tokens[call]).astype(np.int64)
+    text = prompt + np.maximum(1, workload.output_tokens[call])
+    shared = np.minimum(np.minimum(workload.prefix_tokens[call], prompt), text[parent])
+    return CallPrefixes(small(parent), small(np.where(has_parent, shared, 0)), text)
+
+
+def prepare_calls_memory(
+    known: CallPrefixes | None, calls: int, pools: Rows, engines: Rows, slack: int
+) -> KvMemory:
+    block_size = int(pools["block_size"][0])
+    pool = engines["pool"]
+    caching = pools["enable_prefix_cache"][pool] * (pools["batching"][pool] != Batching.SLOTS)
+    visits = int(pools["tier"].max()) + 1
+    laid = no_prefixes(calls, visits)
+    if known is not None and caching.any():
+        laid = prefixes(known.parent, known.shared, known.text, block_size, engines.size, visits)
+    return prepare_memory(
+        laid, block_size=block_size, num_blocks=pools["num_blocks"][pool], caching=caching, slack=slack
+    )
+
+
+def prepare_places(workload: Workload, call: Ints, tiers: int) -> Rows:
+    sessions = workload.session_arrival_s.size
+    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, counted_as=NO_CAUSE)
+    session = workload.session[call]
+    places["to_place"][:, 0] = np.bincount(session, minlength=sessions)
+    if tiers > 1:
+        decodes = workload.output_tokens[call] > 1
+        places["to_place"][:, 1] = np.bincount(session[decodes], minlength=sessions)
+    return places
+
+
+def small(values: npt.ArrayLike) -> SmallInts:
+    """As int32, writeable and contiguous: any other array would be another type, and compile the kernel again."""
+    return np.require(values, np.int32, ("C", "W", "A"))
+
+
+def floats(values: npt.ArrayLike) -> Floats:
+    return np.require(values, np.float64, ("C", "W", "A"))
+
+
+def prepare(
+    workload: Workload, pools: Rows, router: int, queue_order: int, seed: int, slack: int = SLACK
+) -> Simulation:
+    is_call = workload.kind == CALL
+    calls_before = (np.cumsum(is_call, dtype=np.int32) - is_call).astype(np.int32)
+    call = np.flatnonzero(is_call)
+    steps, sessions = workload.kind.size, workload.session_arrival_s.size
+    engines = prepare_engines(pools)
+    tiers = prepare_tiers(engines)
+    seats = max(1, min(int(pools["max_num_seqs"].max()), call.size))
+    ends, winners = first_ends(engines.size)
+    arrival_s = floats(workload.session_arrival_s)
+    known = call_prefixes(workload, calls_before)
+    slots = int(pools["max_num_seqs"][pools["batching"] == Batching.SLOTS].max(initial=0))
+    tree = known if slots > 0 else None
+    nothing = np.zeros(0, np.int32)
+    return Simulation(
+        router=router,
+        seed=seed,
+        queue_order=queue_order,
+        kind=np.require(workload.kind, np.int8, ("C", "W", "A")),
+        session=small(workload.session),
+        input_tokens=small(workload.input_tokens),
+        output_tokens=small(workload.output_tokens),
+        duration_s=floats(workload.duration_s),
+        lag_s=floats(workload.lag_s),
+        child_start=small(workload.child_start),
+        children=small(workload.child_index),
+        calls_before=calls_before,
+        parents_left=np.array(workload.parent_count, np.int32),
+        arrival_s=arrival_s,
+        pools=pools,
+        tiers=tiers,
+        events=zeros(steps + 2 * call.size + 4 * engines.size, ENTRY),
+        roots=prepare_roots(workload),
+        ends=ends,
+        winners=winners,
+        engines=engines,
+        finishes=zeros((engines.size, seats), ENTRY),
+        phases=np.zeros((engines.size, int(pools["block_size"][0])), np.int64),
+        memory=prepare_calls_memory(known, call.size, pools, engines, slack),
+        seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
+        prefix_call=nothing if tree is None else tree.parent,
+        prefix_tokens=nothing if tree is None else tree.shared,
+        prefix_depth=nothing if tree is None else tree.depth(),
+        tickets=zeros(call.size, TICKET),
+        agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s),
+        places=prepare_places(workload, call, tiers.size),
+        idle=zeros((engines.size, CAUSES), IDLE_TALLY),
+        foreseen=np.zeros(engines.size, np.int64),
+        touched=np.zeros(engines.size, np.int64),
+        unsettled=np.zeros(engines.size, np.int64),
+        tally=zeros(1, TALLY, spare_ticket=NOBODY, steps_left=steps),
+        calls=zeros(call.size, CALL_ROW),
+        waits=zeros(steps - call.size, WAIT_ROW),
+        sessions=zeros(sessions, SESSION_ROW, start_s=arrival_s, end_s=arrival_s + workload.session_tail_s),
+    )
+
+
+def check(workload: Workload, pools: Rows) -> None:
+    """Raise ValueError for what could never be replayed."""
+    names = ("replicas", "max_num_seqs", "max_num_batched_tokens", "block_size", "num_blocks")
+    for name in names:
+        if not pools.size or int(pools[name].min()) < 1:
+            raise ValueError(f"every pool needs a {name} of at least 1, and a fleet at least one pool")
+    if np.unique(pools["block_size"]).size > 1:
+        raise ValueError("all pools of a fleet have blocks of one block_size")
+    if set(pools["role"].tolist()) not in ({Role.BOTH}, {Role.PREFILL, Role.DECODE}):
+        raise ValueError("pools either all do both, or some prefill and the others decode")
+    if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
+        raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")

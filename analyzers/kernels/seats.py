@@ -1,0 +1,70 @@
+"""A replica with slots, as llama.cpp's server has them: one call each, and a cache of one text each."""
+
+from tracekit.analyzers.kernels.jit import kernel
+from tracekit.analyzers.kernels.layout import NOBODY
+from tracekit.analyzers.kernels.simulation import Simulation
+
+LEAST_ALIKE = 0.1
+"""Part of the prompt that a slot must hold, or the one left longest ago is taken: its slot_prompt_similarity."""
+
+
+@kernel
+def common_tokens(sim: Simulation, one: int, other: int) -> int:
+    """Return how many tokens two calls' texts begin with alike, by the tree of prefixes."""
+    tokens = 2**62
+    while one != other:
+        if sim.prefix_depth[one] >= sim.prefix_depth[other]:
+            tokens = min(tokens, int(sim.prefix_tokens[one]))
+            one = int(sim.prefix_call[one])
+        else:
+            tokens = min(tokens, int(sim.prefix_tokens[other]))
+            other = int(sim.prefix_call[other])
+        if NOBODY in (one, other):
+            return 0
+    return tokens
+
+
+@kernel
+def alike(sim: Simulation, replica: int, seat: int, call: int, most: int) -> int:
+    """Return how many tokens of the prompt, `most` at the most, are in the slot."""
+    row = sim.seats[replica, seat]
+    if row["call"] == NOBODY or sim.prefix_depth.size == 0:
+        return 0
+    return int(min(row["tokens"], most, common_tokens(sim, call, row["call"])))
+
+
+@kernel
+def sit_down(sim: Simulation, replica: int, ticket: int, slots: int) -> int:
+    """Give the call the free slot most like it, or else the one left longest ago; return the tokens found there."""
+    row = sim.tickets[ticket]
+    chosen = NOBODY
+    found = 0
+    oldest = NOBODY
+    for seat in range(slots):
+        place = sim.seats[replica, seat]
+        if place["busy"]:
+            continue
+        tokens = alike(sim, replica, seat, row["call"], row["prompt"])
+        if tokens > found and tokens > LEAST_ALIKE * row["prompt"]:
+            chosen = seat
+            found = tokens
+        if oldest == NOBODY or place["left"] < sim.seats[replica, oldest]["left"]:
+            oldest = seat
+    if chosen == NOBODY:
+        chosen = oldest
+        found = alike(sim, replica, chosen, row["call"], row["prompt"])
+    row["seat"] = chosen
+    sim.seats[replica, chosen]["busy"] = 1
+    return int(min(found, row["goal"] - 1))
+
+
+@kernel
+def stand_up(sim: Simulation, replica: int, ticket: int, tokens: int) -> None:
+    """Leave the slot with so many tokens of the call's text in it."""
+    row = sim.tickets[ticket]
+    place = sim.seats[replica, row["seat"]]
+    place["busy"] = 0
+    place["call"] = row["call"]
+    place["tokens"] = tokens
+    place["left"] = sim.engines[replica]["departures"] + 1
+    sim.engines[replica]["departures"] += 1

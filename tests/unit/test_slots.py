@@ -1,0 +1,68 @@
+"""A replica with slots, one rule at a time; steps take 1 s whatever is in them."""
+
+from tests.oracle.workloads import FLAT, Node, Story, call, fleet, workload_of
+from tracekit.analyzers.kernels.layout import Batching, Outcome, StepCost
+from tracekit.analyzers.kernels.replay import replay
+
+SECOND_A_STEP = StepCost(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+def run(told: list[Story], slots: int = 2, **limits: int) -> Outcome:
+    slotted = fleet(max_num_seqs=slots, num_blocks=1000, **limits)._replace(batching=int(Batching.SLOTS))
+    return replay(workload_of(told), SECOND_A_STEP, FLAT, slotted)
+
+
+def after(prompt: int, shared: int, session: int = 0, place: int = 0, output: int = 1) -> Node:
+    node = call(prompt, output)
+    node.prefix = (session, place, shared)
+    return node
+
+
+def test_a_call_goes_on_where_a_slot_ends() -> None:
+    """75 tokens: no whole number of blocks. The first call's last token was never written."""
+    told = [Story(0.0, [call(70, 6)]), Story(10.0, [after(100, 76)]), Story(20.0, [after(100, 40)])]
+    assert run(told).calls["cached_tokens"].tolist() == [0, 75, 40]
+
+
+def test_the_last_token_of_a_prompt_is_always_computed() -> None:
+    told = [Story(0.0, [call(70, 6)]), Story(10.0, [after(70, 70)])]
+    assert run(told).calls["cached_tokens"].tolist() == [0, 69]
+
+
+def test_a_tenth_alike_is_too_little_to_choose_a_slot() -> None:
+    """The first slot holds 5 tokens of the third prompt's 100: the other one, left longer ago, is taken."""
+    told = [Story(0.0, [call(70, 4)]), Story(0.0, [call(70, 1)]), Story(10.0, [after(100, 5)])]
+    assert run(told).calls["cached_tokens"].tolist() == [0, 0, 0]
+    told[2] = Story(10.0, [after(40, 5)])
+    assert run(told).calls["cached_tokens"].tolist() == [0, 0, 5]
+
+
+def test_the_slot_most_alike_is_taken() -> None:
+    told = [
+        Story(0.0, [call(70, 1)]),
+        Story(0.0, [after(90, 50)]),
+        Story(10.0, [after(120, 85, session=1)]),
+        Story(20.0, [after(120, 60, session=0)]),
+    ]
+    assert run(told).calls["cached_tokens"].tolist() == [0, 0, 85, 60]
+
+
+def test_a_slot_forgets_the_text_before() -> None:
+    told = [Story(0.0, [call(70, 1)]), Story(5.0, [call(70, 1)]), Story(10.0, [after(90, 70)])]
+    assert run(told, slots=1).calls["cached_tokens"].tolist() == [0, 0, 0]
+    assert run(told, slots=2).calls["cached_tokens"].tolist() == [0, 0, 70]
+
+
+def test_a_call_waits_for_a_free_slot() -> None:
+    outcome = run([Story(0.0, [call(10, 3)]) for _ in range(3)])
+    assert outcome.calls["started_s"].tolist() == [0.0, 0.0, 3.0]
+
+
+def test_common_text_is_found_through_other_calls() -> None:
+    """Both second calls go on from a call of which no slot holds anything any more."""
+    told = [
+        Story(0.0, [call(60, 1)]),
+        Story(5.0, [after(100, 60)]),
+        Story(10.0, [after(100, 60)]),
+    ]
+    assert run(told, slots=1).calls["cached_tokens"].tolist() == [0, 60, 60]
