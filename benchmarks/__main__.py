@@ -1,6 +1,7 @@
 """Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls.
 
-`python -m benchmarks vidur` compares the replica with runs of Vidur instead.
+`python -m benchmarks vidur` compares the replica with runs of Vidur instead; `python -m benchmarks replay` prints the
+table of what replays cost, which docs/benchmarks.md explains.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import replay
 from benchmarks.process import cost, paired
 from tracekit.collectors.launch import INJECTED_DIRECTORY
 
@@ -24,7 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--trace", type=Path, help="a demo trace; recorded if not given")
-    vidur = parser.add_subparsers(dest="benchmark").add_parser("vidur")
+    benchmarks = parser.add_subparsers(dest="benchmark")
+    replay.add_arguments(benchmarks.add_parser("replay", help=replay.__doc__.splitlines()[0]))
+    vidur = benchmarks.add_parser("vidur")
     vidur.add_argument(
         "--fit", type=Path, help="folder whose batches give the coefficients; vidur_1k if not given"
     )
@@ -36,6 +40,8 @@ def main() -> None:
 
         fit = options.fit or VIDUR_1K
         print_vidur(fit, options.judge or fit)
+    elif options.benchmark == "replay":
+        replay.print_replay(options)
     else:
         _print_all(options.runs, options.trace)
 

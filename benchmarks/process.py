@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,22 @@ class Cost:
     cpu_min_s: float
     cpu_max_s: float
     memory_mb: float
+    runs: int = 1
 
 
 def cost(command: Sequence[str], runs: int, environment: Mapping[str, str] | None = None) -> Cost:
     """What `command` costs, after one run that is not counted."""
     _once(command, environment)
-    cpu, memory = zip(*(_once(command, environment) for _ in range(runs)), strict=True)
-    return Cost(statistics.median(cpu), min(cpu), max(cpu), max(memory))
+    return _medians([_once(command, environment) for _ in range(runs)])
+
+
+def in_turn(commands: Sequence[Sequence[str]], runs: int) -> list[Cost]:
+    """What each command costs, all of them once a round, after a round that is not counted.
+
+    What else the machine does hits all of them alike.
+    """
+    rounds = [[_once(command, None) for command in commands] for _ in range(runs + 1)]
+    return [_medians(list(taken)) for taken in zip(*rounds[1:], strict=True)]
 
 
 def paired(
@@ -33,6 +44,23 @@ def paired(
     _once(first, None)
     _once(second, environment)
     return [_once(second, environment)[0] - _once(first, None)[0] for _ in range(runs)]
+
+
+def told_by(command: Sequence[str]) -> dict[str, Any]:
+    """The JSON object that `command` prints as its last line.
+
+    What holds arrays runs in a process of its own: a child's peak memory is never below its parent's.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return told
+
+
+def _medians(taken: Sequence[tuple[float, float]]) -> Cost:
+    cpu, memory = zip(*taken, strict=True)
+    return Cost(statistics.median(cpu), min(cpu), max(cpu), max(memory), len(taken))
 
 
 def _once(command: Sequence[str], environment: Mapping[str, str] | None) -> tuple[float, float]:
