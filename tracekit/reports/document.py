@@ -143,11 +143,18 @@ def pool_document(pool: Pool, replica: Replica, limits: FleetLimits) -> Document
     }
 
 
+_SCHEDULERS = {
+    "continuous": "scheduler: vLLM V1 (0.32), one step after the other; KV in blocks, preemption by recompute",
+    "static": "scheduler: static batches: nobody joins one before it has ended as a whole; KV in blocks",
+    "slots": "scheduler: llama.cpp's slots, an equal part of the memory and one text each",
+}
+
+
 def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: bool = False) -> list[str]:
     """What the replays take for granted, a sentence each."""
     notes = [
         "tools and lags keep their recorded length: they belong to the recorded environment",
-        "scheduler: vLLM V1 (0.32), one step after the other; KV in blocks, preemption by recompute",
+        *sorted({_SCHEDULERS[pool.batching] for replay in replays for pool in replay.fleet.pools}),
         _prefix_words(compiled, replays),
         "token counts are the recorded tokenizer's",
     ]

@@ -282,8 +282,14 @@ def _replay_table(replays: list[Document]) -> Table:
 
 
 def _fleet_name(fleet: Document) -> str:
-    tp = f" TP{fleet['tp']}" if fleet["tp"] > 1 else ""
-    return f"{fleet['replicas']} x {fleet['gpu']}{tp}"
+    return " + ".join(_pool_name(pool) for pool in fleet.get("pools", [fleet]))
+
+
+def _pool_name(pool: Document) -> str:
+    tp = f" TP{pool['tp']}" if pool["tp"] > 1 else ""
+    least = f"{pool['min_replicas']}-" if pool["min_replicas"] else ""
+    role = "" if pool["role"] == "both" else f" ({pool['role']})"
+    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}"
 
 
 def _pair(spread: Document | None) -> str:
