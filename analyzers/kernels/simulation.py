@@ -114,7 +114,7 @@ SEAT = np.dtype(
         ("busy", np.int64),
         ("call", np.int64),  # whose text it holds; NOBODY: nobody's
         ("tokens", np.int64),
-        ("left", np.int64),  # the replica's admissions when it was left
+        ("left", np.int64),  # which of the departures from the replica's slots this was; 0: never used
     ],
     align=True,
 )
