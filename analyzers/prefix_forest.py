@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 
 from tracekit.analyzers.columns import Flags
+from tracekit.analyzers.kernels.branches import depths
 from tracekit.analyzers.kernels.layout import NOBODY, Ints, SmallInts, Workload
 
 
@@ -34,7 +35,7 @@ class PrefixForest:
     def parents_first(self) -> Ints:
         """The steps that have a parent, each after its own parent."""
         linked = np.flatnonzero(self.parent != NOBODY)
-        return linked[np.argsort(self._depths()[linked], kind="stable")]
+        return linked[np.argsort(depths(self.parent)[linked], kind="stable")]
 
     def common_tokens(self) -> Ints:
         """Of each step's text, the tokens that some call of another session begins with as well: shape (n,).
@@ -53,13 +54,3 @@ class PrefixForest:
             known = tokens[child] if crosses[child] else min(tokens[child], common[parent[child]])
             common[child] = max(common[child], known)
         return np.array(common, self.tokens.dtype)
-
-    def _depths(self) -> Ints:
-        """How many ancestors each step has, (n,); by doubling, since a chain may be as long as the trace."""
-        depth: Ints = (self.parent != NOBODY).astype(np.int64)
-        ancestor = self.parent
-        while (ancestor != NOBODY).any() and depth.max() <= len(depth):
-            above = ancestor != NOBODY
-            depth = depth + np.where(above, depth[ancestor], 0)
-            ancestor = np.where(above, ancestor[ancestor], NOBODY)
-        return depth

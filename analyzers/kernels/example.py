@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracekit.analyzers.kernels.kv_memory import texts_of
+from tracekit.analyzers.kernels.branches import texts_of
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
     SEGMENT_ROW,

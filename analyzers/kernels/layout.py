@@ -213,7 +213,7 @@ POOL_ROW = np.dtype(
         *(
             (name, np.float64 if name.endswith("_s") else np.int64)
             for name in FleetLimits._fields
-            if name != "router"
+            if name not in ("router", "queue_order")  # of the fleet
         ),
         ("usd_per_s", np.float64),
         ("first_replica", np.int64),

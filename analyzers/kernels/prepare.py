@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tracekit.analyzers.kernels.branches import depths, no_prefixes, prefixes
 from tracekit.analyzers.kernels.events import ENTRY, KIND_SHIFT, START, first_ends
-from tracekit.analyzers.kernels.kv_memory import KvMemory, no_prefixes, prefixes, prepare_memory
+from tracekit.analyzers.kernels.kv_memory import KvMemory, prepare_memory
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
     NOBODY,
@@ -53,7 +54,7 @@ def pool_rows(pools: Sequence[Pool]) -> Rows:
     for row, pool in zip(rows, ordered, strict=True):
         for part in (pool.cost, pool.power, pool.limits):
             for field, value in part._asdict().items():
-                if field != "router":
+                if field in (rows.dtype.names or ()):
                     row[field] = value
         row["usd_per_s"] = pool.usd_per_s
         row["tier"] = int(pool.limits.role == Role.DECODE)
@@ -98,16 +99,6 @@ class CallPrefixes(NamedTuple):
     parent: SmallInts  # (c,) a call or NOBODY
     shared: SmallInts  # (c,) tokens
     text: Ints  # (c,) tokens of prompt and output
-
-    def depth(self) -> SmallInts:
-        """How many calls are above each, (c,); by doubling, since a chain may be as long as the trace."""
-        depth: SmallInts = (self.parent != NOBODY).astype(np.int32)
-        ancestor = self.parent
-        while (ancestor != NOBODY).any() and depth.max() <= depth.size:
-            above = ancestor != NOBODY
-            depth = depth + np.where(above, depth[ancestor], 0).astype(np.int32)
-            ancestor = np.where(above, ancestor[ancestor], NOBODY)
-        return depth
 
 
 def call_prefixes(workload: Workload, calls_before: SmallInts) -> CallPrefixes | None:
@@ -204,7 +195,7 @@ def prepare(
         seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
         prefix_call=nothing if tree is None else tree.parent,
         prefix_tokens=nothing if tree is None else tree.shared,
-        prefix_depth=nothing if tree is None else tree.depth(),
+        prefix_depth=nothing if tree is None else depths(tree.parent),
         tickets=zeros(call.size, TICKET),
         agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s),
         places=prepare_places(workload, call, tiers.size),

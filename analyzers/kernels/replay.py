@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tracekit.analyzers.kernels.decode_run import interrupt
+from tracekit.analyzers.kernels.elastic import be_ready, fall_quiet, start_one_more, switch_off_if_quiet
 from tracekit.analyzers.kernels.engine_step import (
     book_decode_run,
     enter_decode,
@@ -23,14 +24,12 @@ from tracekit.analyzers.kernels.events import (
     ARRIVED,
     COMPLETION,
     END,
-    EXPIRY,
     IDENT_MASK,
     KIND_SHIFT,
     LAPSE,
     READY,
     START,
     heap_pop,
-    heap_push,
     set_end,
 )
 from tracekit.analyzers.kernels.idleness import (
@@ -40,8 +39,8 @@ from tracekit.analyzers.kernels.idleness import (
     session_of,
     settle_causes,
 )
-from tracekit.analyzers.kernels.jit import entry_kernel, kernel, small_kernel
-from tracekit.analyzers.kernels.kv_memory import forget_free, leave, settle
+from tracekit.analyzers.kernels.jit import entry_kernel, kernel
+from tracekit.analyzers.kernels.kv_memory import leave, settle
 from tracekit.analyzers.kernels.kv_use import count_kv
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
@@ -70,11 +69,10 @@ from tracekit.analyzers.kernels.seats import stand_up
 from tracekit.analyzers.kernels.simulation import (
     CALL,
     IDLE,
-    OFF,
-    STARTING,
     TOOL,
     Simulation,
     new_ticket,
+    post,
     spare_ticket,
     touch,
     unsettle,
@@ -87,13 +85,6 @@ ROLE_PREFILL, PREFIX_AWARE = int(Role.PREFILL), int(Router.PREFIX_AWARE)
 
 
 # --- events ---
-
-
-@small_kernel
-def post(sim: Simulation, time: float, kind: int, ident: int) -> None:
-    tally = sim.tally[0]
-    heap_push(sim.events, tally["events"], time, (kind << KIND_SHIFT) | ident)
-    tally["events"] += 1
 
 
 @kernel
@@ -128,63 +119,6 @@ def take_event(sim: Simulation, now: float) -> int:
         heap_pop(sim.events, tally["events"])
         tally["events"] -= 1
     return first
-
-
-# --- replicas that come and go ---
-
-
-@kernel
-def start_one_more(sim: Simulation, replica: int, now: float) -> None:
-    """Start another replica of this one's pool if calls stand too deep on those that are on or starting."""
-    pool = sim.pools[sim.engines[replica]["pool"]]
-    if pool["min_replicas"] == 0:
-        return
-    outstanding = 0
-    awake = 0
-    asleep = NOBODY
-    for other in range(pool["first_replica"] + pool["replicas"] - 1, pool["first_replica"] - 1, -1):
-        engine = sim.engines[other]
-        if engine["power_state"] == OFF:
-            asleep = other
-        else:
-            awake += 1
-            outstanding += engine["outstanding"]
-    if asleep != NOBODY and outstanding > pool["scale_up_calls"] * awake:
-        sim.engines[asleep]["power_state"] = STARTING
-        unsettle(sim, asleep)
-        post(sim, now + pool["startup_s"], READY, asleep)
-
-
-@small_kernel
-def fall_quiet(sim: Simulation, replica: int, now: float) -> None:
-    """Switch the replica off in a while if it is still quiet then."""
-    engine = sim.engines[replica]
-    pool = sim.pools[engine["pool"]]
-    if pool["min_replicas"] > 0:
-        engine["quiet_from_s"] = now
-        post(sim, now + pool["scale_down_s"], EXPIRY, replica)
-
-
-@kernel
-def be_ready(sim: Simulation, replica: int, now: float) -> None:
-    sim.engines[replica]["power_state"] = IDLE
-    unsettle(sim, replica)
-    fall_quiet(sim, replica, now)
-
-
-@kernel
-def switch_off_if_quiet(sim: Simulation, replica: int, now: float) -> None:
-    engine = sim.engines[replica]
-    pool = sim.pools[engine["pool"]]
-    if engine["outstanding"] > 0 or engine["quiet_from_s"] + pool["scale_down_s"] > now:
-        return
-    on = 0
-    for other in range(pool["first_replica"], pool["first_replica"] + pool["replicas"]):
-        on += sim.engines[other]["power_state"] == IDLE
-    if on > pool["min_replicas"]:
-        forget_free(sim.memory, replica)
-        engine["power_state"] = OFF
-        unsettle(sim, replica)
 
 
 # --- the session graph ---

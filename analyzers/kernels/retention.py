@@ -1,13 +1,13 @@
 """What becomes of a call's KV when it has ended and its session goes on."""
 
 from tracekit.analyzers.kernels.decode_run import interrupt
-from tracekit.analyzers.kernels.events import KIND_SHIFT, LAPSE, heap_push
+from tracekit.analyzers.kernels.events import LAPSE
 from tracekit.analyzers.kernels.idleness import session_of
 from tracekit.analyzers.kernels.jit import kernel
 from tracekit.analyzers.kernels.kv_memory import forget_free, give_back, leave, pin, stop, unpin
 from tracekit.analyzers.kernels.kv_use import count_kv
 from tracekit.analyzers.kernels.layout import NOBODY, Retention
-from tracekit.analyzers.kernels.simulation import Simulation, spare_ticket, touch
+from tracekit.analyzers.kernels.simulation import Simulation, post, spare_ticket, touch
 
 KEEP, TTL, EVICT = int(Retention.KEEP), int(Retention.TTL), int(Retention.EVICT)
 
@@ -45,9 +45,7 @@ def keep(sim: Simulation, replica: int, ticket: int, tokens: int, now: float) ->
     place["pinned"] = ticket
     if pool["retention"] == TTL:
         row["pinned_until_s"] = now + pool["retention_s"]
-        tally = sim.tally[0]
-        heap_push(sim.events, tally["events"], row["pinned_until_s"], (LAPSE << KIND_SHIFT) | ticket)
-        tally["events"] += 1
+        post(sim, row["pinned_until_s"], LAPSE, ticket)
 
 
 @kernel

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tracekit.analyzers.kernels.events import KIND_SHIFT, heap_push
 from tracekit.analyzers.kernels.jit import small_kernel
 from tracekit.analyzers.kernels.kv_memory import KvMemory
 from tracekit.analyzers.kernels.layout import (
@@ -274,6 +275,14 @@ def unsettle(sim: Simulation, replica: int) -> None:
         engine["is_unsettled"] = 1
         sim.unsettled[sim.tally[0]["unsettled"]] = replica
         sim.tally[0]["unsettled"] += 1
+
+
+@small_kernel
+def post(sim: Simulation, time: float, kind: int, ident: int) -> None:
+    """Let an event of this kind happen at a time."""
+    tally = sim.tally[0]
+    heap_push(sim.events, tally["events"], time, (kind << KIND_SHIFT) | ident)
+    tally["events"] += 1
 
 
 @small_kernel

@@ -1,5 +1,7 @@
 """A replica with slots, one rule at a time; steps take 1 s whatever is in them."""
 
+import pytest
+
 from tests.oracle.workloads import FLAT, Node, Story, call, fleet, workload_of
 from tracekit.analyzers.kernels.layout import Batching, Outcome, StepCost
 from tracekit.analyzers.kernels.replay import replay
@@ -66,3 +68,9 @@ def test_common_text_is_found_through_other_calls() -> None:
         Story(10.0, [after(100, 60)]),
     ]
     assert run(told, slots=1).calls["cached_tokens"].tolist() == [0, 60, 60]
+
+
+def test_prefixes_in_a_circle_are_refused() -> None:
+    told = [Story(0.0, [after(70, 60, session=1)]), Story(5.0, [after(70, 60, session=0)])]
+    with pytest.raises(ValueError, match="cycle"):
+        run(told)
