@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from tracekit.analyzers.hardware import Replica, power_curve, step_cost
+from tracekit.analyzers.hardware.replica import Replica
+from tracekit.analyzers.hardware.step_cost import replica_cost
 from tracekit.analyzers.kernels.example import DARK, NO_COST, ONE_REPLICA, one_call
 from tracekit.analyzers.kernels.jit import is_compiled
 from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, Pool, SmallInts, Workload
@@ -46,14 +47,18 @@ class Replay:
 def pools_of(fleet: Fleet) -> tuple[Pool, ...]:
     """The fleet's pools as the kernel takes them. Raises UnknownName, ScenarioInvalid, ModelDoesNotFit."""
     return tuple(
-        Pool(step_cost(replica), power_curve(replica), limits, usd_per_s(replica))
-        for replica, limits in zip((pool.replica() for pool in fleet.pools), fleet.limits(), strict=True)
+        _pool(pool.replica(), limits) for pool, limits in zip(fleet.pools, fleet.limits(), strict=True)
     )
+
+
+def _pool(replica: Replica, limits: FleetLimits) -> Pool:
+    cost = replica_cost(replica)
+    return Pool(cost.step, cost.power, limits, usd_per_s(replica), cost.table)
 
 
 def usd_per_s(replica: Replica) -> float:
     """The price of one replica, all its GPUs."""
-    return replica.tp * replica.gpu.usd_per_hour.typical / 3600
+    return replica.tp * replica.gpu.price.typical / 3600
 
 
 def replay_on(workload: Workload, fleet: Fleet) -> Replay:

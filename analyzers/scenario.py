@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tracekit.analyzers.catalog import catalog
-from tracekit.analyzers.hardware import Replica, kv_capacity_tokens
+from tracekit.analyzers.hardware.replica import Replica, kv_capacity_tokens
 from tracekit.analyzers.kernels.layout import (
     BLOCK_TOKENS,
     Batching,

@@ -40,7 +40,7 @@ AMPLE = 10**9
 SARATHI = FleetLimits(1, int(Router.ROUND_ROBIN), SEQUENCES, CHUNK_TOKENS, BLOCK_TOKENS, AMPLE, AMPLE, 0)
 NO_COST = StepCost(0.0, 0.0, 0.0, 0.0, 0.0, weight_share_s=1.0, kv_token_share_s=0.0,
                    token_compute_share_s=0.0, attention_compute_share_s=0.0)  # fmt: skip
-NO_WATTS = PowerCurve(0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+NO_WATTS = PowerCurve(0.0, 0.0, 0.0)
 
 
 class CallTimes(NamedTuple):

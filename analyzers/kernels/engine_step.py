@@ -333,7 +333,7 @@ def start_prompt_step(sim: Simulation, segments: Rows, replica: int, batch: Batc
     engine["run_planned"] = 0
     seconds = step_seconds(pool, batch)
     roofline = roofline_seconds(pool, batch)
-    joules = step_watts(pool, roofline, seconds) * seconds
+    joules = step_watts(pool, batch, seconds) * seconds
     split = split_of_step(pool, batch, roofline)
     book_chunks(sim, engine, split, joules, seconds)
     state = PREFILL

@@ -130,11 +130,13 @@ class Workload(NamedTuple):
 class StepCost(NamedTuple):
     """Seconds of one engine step, affine in what is in it, and the shares its energy is split by.
 
-    duration = base_s + prefill_token_s * prompt tokens
+    duration = base_s + prompt_s * prompts that are worked on + prefill_token_s * prompt tokens
              + prefill_attention_s * sum(chunk * (context + chunk / 2))
+             + prompt_context_s * sum(context + chunk)
              + decode_s * decoding sequences + decode_context_s * sum(decode contexts)
+             + TokenTable.step_s at the step's tokens
     `*_share_s` are the roofline terms t_W, t_K and t_C (per step, per token of context read or written, per
-    token computed, per token x context attended to).
+    token computed, per token x context attended to); t_W also has TokenTable.weight_share_s.
     """
 
     base_s: float
@@ -146,26 +148,49 @@ class StepCost(NamedTuple):
     kv_token_share_s: float
     token_compute_share_s: float
     attention_compute_share_s: float
+    prompt_s: float = 0.0
+    prompt_context_s: float = 0.0
 
 
 class PowerCurve(NamedTuple):
-    """Watts of one replica (all its GPUs) during a step.
+    """Watts of one replica (all its GPUs) during a step; `idle_w` where it has none.
 
-    P = idle_w + span_w * min(cap, 1 - exp(-(q0 + q1 * u_bandwidth + q2 * u_compute ** exponent)))
-    u_bandwidth = (weight_efficiency * t_W + kv_efficiency * t_K) / duration
-    u_compute = compute_efficiency * t_C / duration
+    P = floor_w + span_w * busy * y / (1 + y^3)^(1/3)
+    busy = 1 - host / duration
+    y = level + driven / (duration - host)
+    with host and driven affine in the step's contents as its duration is, driven with TokenTable.driven_s: seconds
+    in which the GPU has nothing to do, and seconds at full power that the step's parts come to.
     """
 
     idle_w: float
+    floor_w: float
     span_w: float
-    q0: float
-    q1: float
-    q2: float
-    exponent: float
-    cap: float
-    weight_efficiency: float
-    kv_efficiency: float
-    compute_efficiency: float
+    level: float = 0.0
+    host_base_s: float = 0.0
+    host_prompt_s: float = 0.0
+    host_decode_s: float = 0.0
+    driven_base_s: float = 0.0
+    driven_prefill_token_s: float = 0.0
+    driven_prefill_attention_s: float = 0.0
+    driven_prompt_context_s: float = 0.0
+    driven_decode_s: float = 0.0
+    driven_decode_context_s: float = 0.0
+
+
+TABLE_NODES = 12
+"""1, 2, 4 ... 2048 tokens."""
+NO_TERMS = (0.0,) * TABLE_NODES
+
+
+class TokenTable(NamedTuple):
+    """What a step takes that no affine cost can say, by its tokens (prompt and decode): experts, calibration.
+
+    Seconds at TABLE_NODES powers of two, straight lines between them, and beyond the last as at the last.
+    """
+
+    step_s: tuple[float, ...] = NO_TERMS
+    weight_share_s: tuple[float, ...] = NO_TERMS
+    driven_s: tuple[float, ...] = NO_TERMS
 
 
 class FleetLimits(NamedTuple):
@@ -204,12 +229,15 @@ class Pool(NamedTuple):
     power: PowerCurve
     limits: FleetLimits
     usd_per_s: float = 0.0  # of one replica
+    table: TokenTable = TokenTable()
 
 
 POOL_ROW = np.dtype(
     [
         *((name, np.float64) for name in StepCost._fields),
         *((name, np.float64) for name in PowerCurve._fields),
+        *((f"table_{name}", np.float64, (TABLE_NODES,)) for name in TokenTable._fields),
+        ("has_table", np.int64),
         *(
             (name, np.float64 if name.endswith("_s") else np.int64)
             for name in FleetLimits._fields

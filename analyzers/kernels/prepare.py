@@ -22,6 +22,7 @@ from tracekit.analyzers.kernels.layout import (
     Role,
     Rows,
     SmallInts,
+    TokenTable,
     Workload,
 )
 from tracekit.analyzers.kernels.simulation import (
@@ -56,6 +57,9 @@ def pool_rows(pools: Sequence[Pool]) -> Rows:
             for field, value in part._asdict().items():
                 if field in (rows.dtype.names or ()):
                     row[field] = value
+        for field, terms in pool.table._asdict().items():
+            row[f"table_{field}"] = terms
+        row["has_table"] = int(pool.table != TokenTable())
         row["usd_per_s"] = pool.usd_per_s
         row["tier"] = int(pool.limits.role == Role.DECODE)
         row["first_replica"] = first

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracekit.analyzers.kernels.jit import kernel
-from tracekit.analyzers.kernels.layout import Record
+from tracekit.analyzers.kernels.layout import TABLE_NODES, Record
 
 
 class Batch(NamedTuple):
@@ -29,21 +29,46 @@ class Split(NamedTuple):
 
 
 @kernel
+def table_place(tokens: int) -> tuple[int, float]:
+    """Return the node of a TokenTable at or below so many tokens, and how far on to the next they are."""
+    node = 0
+    start = 1
+    while node < TABLE_NODES - 1 and 2 * start <= tokens:
+        node += 1
+        start *= 2
+    if node == TABLE_NODES - 1:
+        return node - 1, 1.0
+    return node, max(0.0, (tokens - start) / start)
+
+
+@kernel
 def step_seconds(pool: Record, batch: Batch) -> float:
-    return float(
+    seconds = (
         pool["base_s"]
         + pool["prefill_token_s"] * batch.prompt_tokens
         + pool["prefill_attention_s"] * batch.prompt_attention
         + pool["decode_s"] * batch.decodes
         + pool["decode_context_s"] * batch.contexts
     )
+    if batch.chunks > 0:
+        seconds += pool["prompt_s"] * batch.chunks + pool["prompt_context_s"] * batch.prompt_kv
+    if pool["has_table"] > 0:
+        node, on = table_place(batch.prompt_tokens + batch.decodes)
+        terms = pool["table_step_s"]
+        seconds += terms[node] + on * (terms[node + 1] - terms[node])
+    return float(seconds)
 
 
 @kernel
 def roofline_seconds(pool: Record, batch: Batch) -> tuple[float, float, float]:
     """t_W, t_K and t_C of the step."""
+    weight_s = pool["weight_share_s"]
+    if pool["has_table"] > 0:
+        node, on = table_place(batch.prompt_tokens + batch.decodes)
+        terms = pool["table_weight_share_s"]
+        weight_s += terms[node] + on * (terms[node + 1] - terms[node])
     return (
-        pool["weight_share_s"],
+        weight_s,
         pool["kv_token_share_s"] * (batch.prompt_kv + batch.contexts),
         pool["token_compute_share_s"] * (batch.prompt_tokens + batch.decodes)
         + pool["attention_compute_share_s"] * (batch.prompt_attention + batch.contexts),
@@ -51,20 +76,43 @@ def roofline_seconds(pool: Record, batch: Batch) -> tuple[float, float, float]:
 
 
 @kernel
-def saturation(pool: Record, roofline: tuple[float, float, float], seconds: float) -> float:
-    """How much of the way from idle to full watts the step goes, before the cap."""
-    weight_s, kv_s, compute_s = roofline
-    bandwidth_use = (pool["weight_efficiency"] * weight_s + pool["kv_efficiency"] * kv_s) / seconds
-    compute_use = pool["compute_efficiency"] * compute_s / seconds
-    reach = pool["q0"] + pool["q1"] * bandwidth_use + pool["q2"] * compute_use ** pool["exponent"]
-    return float(1.0 - np.exp(-reach))
+def driven_seconds(pool: Record, batch: Batch) -> float:
+    """Seconds at full power that the step's parts come to."""
+    seconds = (
+        pool["driven_base_s"]
+        + pool["driven_prefill_token_s"] * batch.prompt_tokens
+        + pool["driven_prefill_attention_s"] * batch.prompt_attention
+        + pool["driven_prompt_context_s"] * batch.prompt_kv
+        + pool["driven_decode_s"] * batch.decodes
+        + pool["driven_decode_context_s"] * batch.contexts
+    )
+    if pool["has_table"] > 0:
+        node, on = table_place(batch.prompt_tokens + batch.decodes)
+        terms = pool["table_driven_s"]
+        seconds += terms[node] + on * (terms[node + 1] - terms[node])
+    return float(seconds)
 
 
 @kernel
-def step_watts(pool: Record, roofline: tuple[float, float, float], seconds: float) -> float:
+def host_seconds(pool: Record, batch: Batch) -> float:
+    """Seconds in which the GPU has nothing to do."""
+    return float(
+        pool["host_base_s"] + pool["host_prompt_s"] * batch.chunks + pool["host_decode_s"] * batch.decodes
+    )
+
+
+@kernel
+def step_watts(pool: Record, batch: Batch, seconds: float) -> float:
     if seconds <= 0.0:
         return float(pool["idle_w"])
-    return float(pool["idle_w"] + pool["span_w"] * min(pool["cap"], saturation(pool, roofline, seconds)))
+    on_gpu_s = seconds - host_seconds(pool, batch)
+    reach = pool["level"]
+    if on_gpu_s > 0.0:
+        reach += driven_seconds(pool, batch) / on_gpu_s
+    if reach <= 0.0 or on_gpu_s <= 0.0:
+        return float(pool["floor_w"])
+    busy = on_gpu_s / seconds * (1.0 + reach**-3.0) ** (-1.0 / 3.0)
+    return float(pool["floor_w"] + pool["span_w"] * busy)
 
 
 @kernel
@@ -125,20 +173,17 @@ def reset_decodes(engine: Record) -> None:
 
 @kernel
 def decode_step(pool: Record, decodes: int, contexts: float) -> tuple[float, float, Split]:
-    """Return the step's seconds, its saturation before the cap, and how it is split."""
+    """Return the step's seconds, its watts, and how it is split."""
     batch = Batch(0, 0, 0.0, 0, decodes, contexts)
     seconds = step_seconds(pool, batch)
-    roofline = roofline_seconds(pool, batch)
-    use = 0.0
-    if seconds > 0.0:
-        use = saturation(pool, roofline, seconds)
-    return seconds, use, split_of_step(pool, batch, roofline)
+    watts = step_watts(pool, batch, seconds)
+    return seconds, watts, split_of_step(pool, batch, roofline_seconds(pool, batch))
 
 
 @kernel
-def book_share(pool: Record, engine: Record, use: float, split: Split, step: float, seconds: float) -> float:
-    """Book so many seconds at this saturation around decode step `step`, and return their joules."""
-    joules = (pool["idle_w"] + pool["span_w"] * min(pool["cap"], use)) * seconds
+def book_share(engine: Record, watts: float, split: Split, step: float, seconds: float) -> float:
+    """Book so many seconds at these watts around decode step `step`, and return their joules."""
+    joules = watts * seconds
     book_decodes(engine, split, step, seconds, joules)
     return float(joules)
 
@@ -149,8 +194,8 @@ def book_one_by_one(
 ) -> float:
     joules = 0.0
     for step in range(steps):
-        seconds, use, split = decode_step(pool, decodes, contexts + decodes * step)
-        joules += book_share(pool, engine, use, split, float(first + step), seconds)
+        seconds, watts, split = decode_step(pool, decodes, contexts + decodes * step)
+        joules += book_share(engine, watts, split, float(first + step), seconds)
     return joules
 
 
@@ -158,10 +203,10 @@ def book_one_by_one(
 def book_run(pool: Record, engine: Record, decodes: int, contexts: int, first: int, steps: int) -> float:
     """Book `steps` decode steps from step `first` on and return their joules.
 
-    Contexts grow by `decodes` a step. Up to 2 steps, or where the cap on watts begins or ends to bind, each is
-    computed; else their sums by a Gauss rule of equally weighted integers 0..k-1 around c = (k - 1) / 2: nodes
-    c +- h with h^2 = (k^2 - 1) / 12, exact for polynomials of degree 3, or c and c +- h with
-    h^2 = (3 k^2 - 7) / 20, exact for degree 5. Shares add up to the whole at each node, so they do in the sum.
+    Contexts grow by `decodes` a step. Up to 2 steps each is computed; else their sums by a Gauss rule of equally
+    weighted integers 0..k-1 around c = (k - 1) / 2: nodes c +- h with h^2 = (k^2 - 1) / 12, exact for polynomials
+    of degree 3, or c and c +- h with h^2 = (3 k^2 - 7) / 20, exact for degree 5. Shares add up to the whole at each
+    node, so they do in the sum.
     """
     if steps <= 2:
         return float(book_one_by_one(pool, engine, decodes, contexts, first, steps))
@@ -172,17 +217,14 @@ def book_run(pool: Record, engine: Record, decodes: int, contexts: int, first: i
     if not is_short:
         reach = np.sqrt((3.0 * steps * steps - 7.0) / 20.0)
         side = steps * (steps * steps - 1.0) / (24.0 * reach * reach)
-    early_s, early_use, early = decode_step(pool, decodes, contexts + decodes * (middle - reach))
-    late_s, late_use, late = decode_step(pool, decodes, contexts + decodes * (middle + reach))
-    margin = abs(late_use - early_use)
-    if max(early_use, late_use) + margin >= pool["cap"] > min(early_use, late_use) - margin:
-        return float(book_one_by_one(pool, engine, decodes, contexts, first, steps))
+    early_s, early_w, early = decode_step(pool, decodes, contexts + decodes * (middle - reach))
+    late_s, late_w, late = decode_step(pool, decodes, contexts + decodes * (middle + reach))
     start = first + middle
-    joules = book_share(pool, engine, early_use, early, start - reach, side * early_s)
-    joules += book_share(pool, engine, late_use, late, start + reach, side * late_s)
+    joules = book_share(engine, early_w, early, start - reach, side * early_s)
+    joules += book_share(engine, late_w, late, start + reach, side * late_s)
     if not is_short:
-        middle_s, middle_use, halfway = decode_step(pool, decodes, contexts + decodes * middle)
-        joules += book_share(pool, engine, middle_use, halfway, start, (steps - 2.0 * side) * middle_s)
+        middle_s, middle_w, halfway = decode_step(pool, decodes, contexts + decodes * middle)
+        joules += book_share(engine, middle_w, halfway, start, (steps - 2.0 * side) * middle_s)
     return float(joules)
 
 
@@ -196,19 +238,31 @@ SHORT = 6.0
 def smooth_steps(pool: Record, decodes: int, contexts: int) -> float:
     """Return over how many steps the rule of `book_run` keeps ten digits.
 
-    Seconds, watts and shares are quotients and powers of seconds, t_C and t_W + t_K + t_C, each affine in the
-    contexts; a run is to be short against the contexts that would make one of them 0.
+    Seconds, watts and shares are functions of four numbers that are affine in the contexts: seconds of the step and
+    on the GPU, driven ones, and t_W + t_K + t_C. They are smooth but where one of the first two or the last is 0, or
+    1 + y^3 is: there driven = on GPU x exp(i pi / 3), at contexts that are no real number. A run is to be short
+    against the distance to the nearest.
     """
-    seconds = pool["base_s"] + pool["decode_s"] * decodes + pool["decode_context_s"] * contexts
-    kv = pool["kv_token_share_s"]
-    attention = pool["attention_compute_share_s"]
-    compute = pool["token_compute_share_s"] * decodes + attention * contexts
-    total = pool["weight_share_s"] + kv * contexts + compute
+    batch = Batch(0, 0, 0.0, 0, decodes, float(contexts))
+    weight_s, kv_s, compute_s = roofline_seconds(pool, batch)
+    share_growth = pool["kv_token_share_s"] + pool["attention_compute_share_s"]
+    seconds = step_seconds(pool, batch)
+    on_gpu_s = max(0.0, seconds - host_seconds(pool, batch))
+    growth = pool["decode_context_s"]
     steps = np.inf
-    if pool["decode_context_s"] > 0.0:
-        steps = min(steps, seconds / (pool["decode_context_s"] * decodes))
-    if attention > 0.0:
-        steps = min(steps, compute / (attention * decodes))
-    if kv + attention > 0.0:
-        steps = min(steps, total / ((kv + attention) * decodes))
-    return steps / SMOOTH
+    if growth > 0.0:
+        steps = min(steps, on_gpu_s / growth)
+    if share_growth > 0.0:
+        steps = min(steps, (weight_s + kv_s + compute_s) / share_growth)
+    if np.isfinite(pool["level"]):
+        driven_s = pool["level"] * on_gpu_s + driven_seconds(pool, batch)
+        driven_growth = pool["level"] * growth + pool["driven_decode_context_s"]
+        if driven_growth > 0.0 or growth > 0.0:
+            steps = min(steps, np.sqrt(between(driven_s, on_gpu_s) / between(driven_growth, growth)))
+    return steps / (SMOOTH * decodes)
+
+
+@kernel
+def between(driven: float, on_gpu: float) -> float:
+    """|driven - on_gpu exp(i pi / 3)|^2."""
+    return driven * driven - driven * on_gpu + on_gpu * on_gpu

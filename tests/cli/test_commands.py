@@ -114,12 +114,49 @@ def test_a_fleet_file(trace):
     assert document["gpu_s"]["billed"] == pytest.approx(8 * document["makespan_s"])
 
 
+TINY = {
+    "model_type": "llama",
+    "hidden_size": 2048,
+    "num_hidden_layers": 16,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "intermediate_size": 8192,
+    "vocab_size": 128256,
+    "max_position_embeddings": 131072,
+}
+
+
 def test_info(trace):
     document = json.loads(run("info", "t.parquet", "--json", cwd=trace)[0])
     assert document["rows"]["llm_call"] == 4
-    out, _err = run("info", "t.parquet", "--gpus", "--models", "--schema", cwd=trace)
-    for words in ("llm_call", "L40S", "Llama-3.1-70B", "edge_source"):
+    out, _err = run("info", "t.parquet", "--gpus", "--models", "--grids", "--schema", cwd=trace)
+    for words in ("llm_call", "L40S", "Llama-3.1-70B", "Virginia (US)", "Uptime Institute", "edge_source"):
         assert words in out
+
+
+def test_info_says_where_values_come_from(tmp_path):
+    (tmp_path / "mine.toml").write_text('[gpu.Mine]\nlike = "H100"\ntdp_w = 500\nsource = "our limit"')
+    words = ("info", "--gpus", "--models", "--catalog", "mine.toml")
+    out, _err = run(*words, "--sources", cwd=tmp_path)
+    for phrase in ("our limit", "NVIDIA H100 data sheet", "meta-llama/Llama-3.1-8B config.json"):
+        assert phrase in out
+    document = json.loads(run(*words, "--json", cwd=tmp_path)[0])
+    assert next(row for row in document["gpus"] if row["name"] == "Mine")["tdp_w"] == 500
+    mixture = next(row for row in document["models"] if row["name"] == "Mixtral-8x7B")
+    assert mixture["active_parameters"] < mixture["parameters"]
+
+
+def test_a_replay_on_a_gpu_and_a_model_of_one_s_own(trace):
+    (trace / "mine.toml").write_text('[gpu.Mine]\nlike = "H100"\nusd_per_hour = 1\n[gpu.A30]\ntdp_w = 170')
+    (trace / "my-model").mkdir()
+    (trace / "my-model" / "config.json").write_text(json.dumps(TINY))
+    words = ("replay", "t.parquet", "--catalog", "mine.toml", "--model", "my-model")
+    fleet = json.loads(run(*words, "--gpu", "mine", "--json", cwd=trace)[0])["fleet"]
+    assert (fleet["gpu"], fleet["model"], fleet["usd_per_gpu_hour"]["typical"]) == ("Mine", "my-model", 1)
+    _out, err = run(*words, "--gpu", "A30", cwd=trace, code=2)
+    assert "No price of an hour of A30 is known" in " ".join(err.split())
+    _out, err = run("replay", "t.parquet", "--catalog", "none.toml", cwd=trace, code=2)
+    assert "The catalog file none.toml cannot be used" in " ".join(err.split())
 
 
 def test_doctor(tmp_path):

@@ -8,15 +8,16 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.oracle.workloads import (
+    EXPERTS,
     FLAT,
     NEVER,
-    ROOFY,
     TICK,
     Costs,
     Node,
     Story,
     call,
     costs,
+    roofy,
     share_prefixes,
     stories,
     tool,
@@ -35,6 +36,7 @@ from tracekit.analyzers.kernels.layout import (
     State,
     StepCost,
     StepKind,
+    TokenTable,
     Workload,
 )
 
@@ -74,8 +76,10 @@ def pools(draw: st.DrawFn, role: Role, kind: Costs, seconds: st.SearchStrategy[f
         scale_up_calls=draw(st.sampled_from([0, 1, 2])) if is_elastic else 0,
         scale_down_s=draw(seconds) if is_elastic else 0.0,
     )
-    power = draw(st.sampled_from([FLAT, ROOFY]))._replace(idle_w=draw(st.sampled_from([60.0, 100.0])))
-    return Pool(draw(costs(kind)), power, limits, draw(st.sampled_from([0.0, 1e-3, 0.25])))
+    cost = draw(costs(kind))
+    power = draw(st.sampled_from([FLAT, roofy(cost)]))._replace(idle_w=draw(st.sampled_from([60.0, 100.0])))
+    usd_per_s = draw(st.sampled_from([0.0, 1e-3, 0.25]))
+    return Pool(cost, power, limits, usd_per_s, draw(st.sampled_from([TokenTable(), EXPERTS])))
 
 
 @st.composite
@@ -165,10 +169,12 @@ def a_pool(draw: np.random.Generator, role: Role) -> Pool:
         scale_up_calls=int(draw.integers(0, 5)),
         scale_down_s=float(draw.choice([0.0, 0.02, 0.3])),
     )
-    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8)
+    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8, 1e-4, 1e-7)
     speed = float(draw.choice([1.0, 0.6, 2.3]))
-    power = ROOFY._replace(idle_w=float(draw.choice([50.0, 90.0, 130.0])))
-    return Pool(StepCost(*(speed * term for term in cost)), power, limits, float(draw.choice([1e-3, 2e-3])))
+    scaled = StepCost(*(speed * term for term in cost))
+    power = roofy(scaled, float(draw.choice([50.0, 90.0, 130.0])))
+    usd_per_s = float(draw.choice([1e-3, 2e-3]))
+    return Pool(scaled, power, limits, usd_per_s, TokenTable() if draw.random() < 0.5 else EXPERTS)
 
 
 def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:

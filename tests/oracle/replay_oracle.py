@@ -25,6 +25,7 @@ from tracekit.analyzers.kernels.layout import (
     NOBODY,
     SEGMENT_ROW,
     SESSION_ROW,
+    TABLE_NODES,
     WAIT_ROW,
     Cause,
     FleetLimits,
@@ -249,8 +250,12 @@ class Replay:
         chunks = [part for part in parts if not part.decodes]
         decodes = [part for part in parts if part.decodes]
         cost = replica.pool.cost
+        tokens = sum(part.tokens for part in parts)
         seconds = (
             cost.base_s
+            + at_tokens(replica.pool.table.step_s, tokens)
+            + cost.prompt_s * len(chunks)
+            + cost.prompt_context_s * sum(part.kv_tokens for part in chunks)
             + cost.prefill_token_s * sum(part.tokens for part in chunks)
             + cost.prefill_attention_s * sum(part.attended for part in chunks)
             + cost.decode_s * len(decodes)
@@ -388,7 +393,7 @@ class Replay:
 def share_step(pool: Pool, parts: list[Part], seconds: float) -> float:
     """Give every call its part of the step's energy, time and price; return the energy."""
     cost = pool.cost
-    weight_s = cost.weight_share_s
+    weight_s = cost.weight_share_s + at_tokens(pool.table.weight_share_s, sum(part.tokens for part in parts))
     kv = [part.kv_tokens for part in parts]
     kv_s = cost.kv_token_share_s * sum(kv)
     compute = [
@@ -396,7 +401,7 @@ def share_step(pool: Pool, parts: list[Part], seconds: float) -> float:
         for part in parts
     ]
     compute_s = sum(compute)
-    joules = watts(pool.power, weight_s, kv_s, compute_s, seconds) * seconds
+    joules = watts(pool, parts, seconds) * seconds
     total = weight_s + kv_s + compute_s
     for part, kv_tokens, flops in zip(parts, kv, compute, strict=True):
         if total == 0:
@@ -412,13 +417,32 @@ def share_step(pool: Pool, parts: list[Part], seconds: float) -> float:
     return joules
 
 
-def watts(power: PowerCurve, weight_s: float, kv_s: float, compute_s: float, seconds: float) -> float:
+def watts(pool: Pool, parts: list[Part], seconds: float) -> float:
+    power = pool.power
     if seconds == 0:
         return power.idle_w
-    bandwidth = (power.weight_efficiency * weight_s + power.kv_efficiency * kv_s) / seconds
-    compute = power.compute_efficiency * compute_s / seconds
-    saturating = 1 - math.exp(-(power.q0 + power.q1 * bandwidth + power.q2 * compute**power.exponent))
-    return power.idle_w + power.span_w * min(power.cap, saturating)
+    chunks = [part for part in parts if not part.decodes]
+    decodes = [part for part in parts if part.decodes]
+    host_s = power.host_base_s + power.host_prompt_s * len(chunks) + power.host_decode_s * len(decodes)
+    driven_s = (
+        power.driven_base_s
+        + power.driven_prefill_token_s * sum(part.tokens for part in chunks)
+        + power.driven_prefill_attention_s * sum(part.attended for part in chunks)
+        + power.driven_prompt_context_s * sum(part.kv_tokens for part in chunks)
+        + power.driven_decode_s * len(decodes)
+        + power.driven_decode_context_s * sum(part.context for part in decodes)
+        + at_tokens(pool.table.driven_s, sum(part.tokens for part in parts))
+    )
+    if seconds <= host_s:
+        return power.floor_w
+    reach = power.level + driven_s / (seconds - host_s)
+    held_back = 1.0 if math.isinf(reach) else reach / (1 + reach**3) ** (1 / 3)
+    return power.floor_w + power.span_w * (1 - host_s / seconds) * held_back
+
+
+def at_tokens(terms: Sequence[float], tokens: int) -> float:
+    """A straight line between powers of two."""
+    return float(np.interp(tokens, [2**node for node in range(TABLE_NODES)], terms))
 
 
 def call_row(call: Call) -> dict[str, float]:

@@ -17,6 +17,7 @@ from tracekit.analyzers.kernels.layout import (
     Router,
     StepCost,
     StepKind,
+    TokenTable,
     Workload,
 )
 
@@ -24,8 +25,31 @@ TICK = 2.0**-10
 """Times that are multiples of it add without rounding, so that events fall on the very same instant."""
 
 NEVER = 10**9
-ROOFY = PowerCurve(90.0, 400.0, 0.05, 1.5, 2.5, 0.7, 0.95, 0.8, 0.9, 0.6)
-FLAT = PowerCurve(100.0, 200.0, np.inf, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+FLAT = PowerCurve(100.0, 100.0, 200.0, np.inf)
+EXPERTS = TokenTable(
+    *(tuple(share * (1.0 - 0.9**tokens) for tokens in 2 ** np.arange(12)) for share in (4e-3, 3e-3, 1e-3))
+)
+
+
+def roofy(cost: StepCost, idle_w: float = 90.0) -> PowerCurve:
+    """Watts that follow what a step does, part of whose time passes on the host."""
+    return PowerCurve(
+        idle_w,
+        110.0,
+        400.0,
+        0.05,
+        host_base_s=cost.base_s / 4,
+        host_prompt_s=cost.prompt_s / 2,
+        host_decode_s=cost.decode_s / 3,
+        driven_base_s=cost.base_s / 3,
+        driven_prefill_token_s=1.5 * cost.prefill_token_s,
+        driven_prefill_attention_s=1.2 * cost.prefill_attention_s,
+        driven_prompt_context_s=cost.prompt_context_s,
+        driven_decode_s=cost.decode_s / 2,
+        driven_decode_context_s=0.8 * cost.decode_context_s,
+    )
+
+
 """100 W idle, 300 W in every step."""
 
 
@@ -160,6 +184,8 @@ def costs(draw: st.DrawFn, kind: Costs) -> StepCost:
         draw(terms),
         draw(terms) / 64,
         *(draw(shares) for _ in range(4)),
+        prompt_s=draw(terms),
+        prompt_context_s=draw(terms) / 64,
     )
 
 
@@ -186,7 +212,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         draw(st.sampled_from([80, NEVER])),
         draw(st.sampled_from([0, 1, 1])),
     )
-    return Scenario(workload, cost, draw(st.sampled_from([FLAT, ROOFY])), limits)
+    return Scenario(workload, cost, draw(st.sampled_from([FLAT, roofy(cost)])), limits)
 
 
 def share_prefixes(draw: np.random.Generator, told: list[Story]) -> None:
@@ -241,7 +267,7 @@ def crowd(seed: int, sessions: int = 25) -> Scenario:
         told.append(Story(float(arrival), nodes, float(draw.exponential(0.01))))
     if draw.random() < 0.8:
         share_prefixes(draw, told)
-    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8)
+    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8, 1e-4, 1e-7)
     limits = FleetLimits(
         int(draw.integers(1, 5)),
         int(draw.integers(0, 3)),
@@ -252,4 +278,4 @@ def crowd(seed: int, sessions: int = 25) -> Scenario:
         int(draw.choice([205, NEVER])),
         int(draw.choice([0, 1, 1])),
     )
-    return Scenario(workload_of(told), cost, ROOFY, limits)
+    return Scenario(workload_of(told), cost, roofy(cost), limits)

@@ -1,38 +1,12 @@
-"""Catalog values carry source and date; names match through aliases; the analytic tier behaves."""
-
-import re
+"""Names match through aliases; the analytic tier behaves."""
 
 import pytest
 
 from tracekit.analyzers.catalog import catalog
-from tracekit.analyzers.hardware import Replica, kv_capacity_tokens, power_curve, step_cost
+from tracekit.analyzers.hardware.replica import Replica, kv_capacity_tokens
+from tracekit.analyzers.hardware.step_cost import replica_cost
 from tracekit.analyzers.scenario import Fleet
 from tracekit.errors import ModelDoesNotFit, ScenarioInvalid, UnknownName
-
-DATE = re.compile(r"20\d\d(-\d\d)?")
-
-
-@pytest.mark.parametrize("name", catalog.names("gpus"))
-def test_gpu_values_have_source_date_and_a_plausible_range(name):
-    gpu = catalog.gpu(name)
-    assert all(DATE.search(source) for source in gpu.sources.values())
-    assert len(gpu.sources) == 6
-    assert 8 <= gpu.memory_gb <= 300
-    assert 100 <= gpu.bandwidth_gb_s <= 20_000
-    assert 20 <= gpu.warm_idle_w < gpu.tdp_w <= 2000
-    price = gpu.usd_per_hour
-    assert 0 < price.low <= price.typical <= price.high
-    assert DATE.fullmatch(price.date)
-
-
-@pytest.mark.parametrize("name", catalog.names("models"))
-def test_model_sizes_add_up(name):
-    model = catalog.model(name)
-    attention = model.hidden_size * model.head_dim * (2 * model.heads + 2 * model.kv_heads)
-    embeddings = model.vocabulary * model.hidden_size * (1 if model.tied_embeddings else 2)
-    feed_forward = model.parameters - embeddings - model.layers * attention
-    assert 0.5 < feed_forward / model.parameters < 0.9
-    assert DATE.search(model.source)
 
 
 def test_aliases_lead_to_one_name():
@@ -44,16 +18,16 @@ def test_aliases_lead_to_one_name():
 
 
 def test_single_stream_decode_on_an_a100():
-    """Llama-3.1-8B, 600 tokens of context: 14.4 ms published (arXiv 2506.04301); this tier says 13.7 (-5 %)."""
-    cost = step_cost(Fleet.of("A100-40", "Llama-3.1-8B").pools[0].replica())
+    """Llama-3.1-8B, 600 tokens of context, vLLM 0.6: 14.4 ms published (arXiv 2506.04301), not fitted."""
+    cost = replica_cost(Fleet.of("A100-40", "Llama-3.1-8B", engine="vllm-0.6").pools[0].replica()).step
     tpot_s = cost.base_s + cost.decode_s + 600 * cost.decode_context_s
-    assert tpot_s == pytest.approx(13.66e-3, rel=0.002)
+    assert tpot_s == pytest.approx(14.4e-3, rel=0.05)
 
 
-@pytest.mark.parametrize("model", catalog.names("models"))
+@pytest.mark.parametrize("model", ["Llama-3.1-8B", "Llama-3.1-70B"])
 def test_more_parallelism_is_faster_and_holds_more(model):
     replicas = [Replica(catalog.gpu("H100"), catalog.model(model), catalog.engine(), tp) for tp in (4, 8)]
-    steps = [step_cost(replica).base_s for replica in replicas]
+    steps = [replica_cost(replica).step.base_s for replica in replicas]
     assert steps == sorted(steps, reverse=True)
     held = [kv_capacity_tokens(replica) for replica in replicas]
     assert held == sorted(held)
@@ -61,9 +35,9 @@ def test_more_parallelism_is_faster_and_holds_more(model):
 
 def test_watts_stay_between_warm_idle_and_tdp():
     replica = Fleet.of("L40S", "Llama-3.1-8B", tp=2).pools[0].replica()
-    curve = power_curve(replica)
+    curve = replica_cost(replica).power
     assert curve.idle_w == 2 * 101
-    assert curve.idle_w + curve.span_w * curve.cap < 2 * 350
+    assert curve.floor_w + curve.span_w == 2 * 350
 
 
 def test_a_model_that_does_not_fit_names_the_size_that_does():

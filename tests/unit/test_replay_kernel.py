@@ -7,11 +7,21 @@ import pytest
 
 from tests.oracle.agreement import assert_same_outcome
 from tests.oracle.replay_oracle import replay_by_hand
-from tests.oracle.workloads import FLAT, ROOFY, Story, call, crowd, fleet, gap, tool, workload_of
+from tests.oracle.workloads import FLAT, NEVER, Story, call, crowd, fleet, gap, roofy, tool, workload_of
 from tracekit.analyzers.kernels import jit
 from tracekit.analyzers.kernels.decode_run import REBASE_STEPS
-from tracekit.analyzers.kernels.layout import Cause, Outcome, Router, State, StepCost
-from tracekit.analyzers.kernels.replay import advance, replay
+from tracekit.analyzers.kernels.layout import (
+    TABLE_NODES,
+    Cause,
+    Outcome,
+    Pool,
+    PowerCurve,
+    Router,
+    State,
+    StepCost,
+    TokenTable,
+)
+from tracekit.analyzers.kernels.replay import advance, replay, replay_pools
 from tracekit.analyzers.replay import compile_kernel
 from tracekit.analyzers.timeline import Account, Timeline
 
@@ -205,13 +215,32 @@ def test_a_chunk_attends_to_its_context_and_half_of_itself() -> None:
     assert outcome.calls["end_s"].tolist() == [4 * 2.0 + 2 * (4 + 1.0)]
 
 
-def test_watts_follow_the_use_of_bandwidth_and_compute() -> None:
-    cost = StepCost(0.5, 0.0, 0.0, 0.0, 0.0, 0.1, 0.002, 0.01, 0.001)
-    outcome = replay(workload_of([Story(0.0, [call(10, 1)])]), cost, ROOFY, fleet())
-    bandwidth = (0.8 * 0.1 + 0.9 * 0.02) / 0.5
-    compute = 0.6 * (0.01 * 10 + 0.001 * 50) / 0.5
-    watts = 90.0 + 400.0 * (1 - np.exp(-(0.05 + 1.5 * bandwidth + 2.5 * compute**0.7)))
+def test_watts_follow_what_drives_the_gpu_while_it_is_not_waiting_for_its_host() -> None:
+    cost = FREE._replace(base_s=0.5)
+    power = PowerCurve(
+        90.0,
+        110.0,
+        400.0,
+        level=0.05,
+        host_base_s=0.1,
+        host_prompt_s=0.03,
+        driven_base_s=0.02,
+        driven_prefill_token_s=0.01,
+        driven_prefill_attention_s=0.001,
+        driven_prompt_context_s=0.002,
+    )
+    outcome = replay(workload_of([Story(0.0, [call(10, 1)])]), cost, power, fleet())
+    reach = 0.05 + (0.02 + 0.01 * 10 + 0.001 * 50 + 0.002 * 10) / (0.5 - 0.13)
+    watts = 110.0 + 400.0 * (0.5 - 0.13) / 0.5 * reach / (1 + reach**3) ** (1 / 3)
     assert outcome.segments["energy_j"].tolist() == pytest.approx([watts * 0.5], rel=1e-14)
+
+
+def test_a_table_adds_by_tokens_on_straight_lines_and_stops_at_its_last_node() -> None:
+    terms = tuple(float(node) for node in range(TABLE_NODES))
+    pools = [Pool(FREE, FLAT, fleet(max_num_batched_tokens=NEVER), table=TokenTable(step_s=terms))]
+    told = [Story(float(100 * start), [call(tokens, 1)]) for start, tokens in enumerate((1, 6, 2048, 9000))]
+    calls = replay_pools(workload_of(told), pools).calls
+    assert (calls["end_s"] - calls["queued_s"]).tolist() == [0.0, 2.5, 11.0, 11.0]
 
 
 def test_a_step_is_split_by_weights_kv_and_compute() -> None:
@@ -237,7 +266,7 @@ def test_long_decodes_keep_their_digits() -> None:
         for start, tokens in ((0, 900), (1, 10), (2, -7))
     ]
     cost = StepCost(1e-3, 1e-5, 1e-8, 1e-4, 1e-7, 1e-3, 1e-7, 1e-5, 1e-8)
-    scenario = (workload_of(told), cost, ROOFY, fleet())
+    scenario = (workload_of(told), cost, roofy(cost), fleet())
     assert_same_outcome(replay(*scenario), replay_by_hand(*scenario))
 
 

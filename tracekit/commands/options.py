@@ -21,6 +21,23 @@ ASSUMED_GPU = "H100-SXM-80GB"
 
 TRACE = click.argument("trace", type=click.Path(path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
+
+
+def _use_catalog(_context: click.Context, _parameter: click.Parameter, file: Path | None) -> None:
+    if file is not None:
+        from tracekit.analyzers.catalog import catalog
+
+        catalog.use(file)
+
+
+CATALOG = click.option(
+    "--catalog",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    is_eager=True,
+    callback=_use_catalog,
+    help="TOML file of GPUs, models, prices and grids beside the built-in ones.  [env: TRACEKIT_CATALOG]",
+)
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 
 
@@ -127,7 +144,8 @@ def fleet_options(command: Command) -> Command:
             help="TOML file with a table [fleet], or several [[pool]].",
         ),
         click.option("--gpu", multiple=True, help="GPU of the catalog; repeat it to compare."),
-        click.option("--model", help="Model of the catalog."),
+        click.option("--model", help="Model of the catalog (NAME or NAME@fp8), or a config.json."),
+        CATALOG,
         click.option(
             "--assume-model",
             default=ASSUMED_MODEL,

@@ -12,7 +12,7 @@ import numpy as np
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.distribution import Distribution
-from tracekit.analyzers.hardware import Replica
+from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.kernels.layout import Cause, FleetLimits, State, StepKind
 from tracekit.analyzers.replay import Replay
 from tracekit.analyzers.scenario import Pool
@@ -118,7 +118,7 @@ def fleet_document(replay: Replay) -> Document:
 
 def pool_document(pool: Pool, replica: Replica, limits: FleetLimits) -> Document:
     """One pool, its scheduler's limits and price included."""
-    price = replica.gpu.usd_per_hour
+    price = replica.gpu.price
     return {
         "gpu": replica.gpu.name,
         "model": replica.model.name,
@@ -185,7 +185,7 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         notes.append(f"{compiled.steps_without_end} tool(s) or gap(s) without a recorded end take no time")
     if compiled.steps_without_session:
         notes.append(f"{compiled.steps_without_session} row(s) that belong to no session are left out")
-    prices = {replica.gpu.name: replica.gpu.usd_per_hour for replay in replays for replica in replay.replicas}
+    prices = {replica.gpu.name: replica.gpu.price for replay in replays for replica in replay.replicas}
     words = [
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
     ]
@@ -198,7 +198,7 @@ def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID)
     grid = catalog.grid(grid_code)
     return {
         "replayed time": f"modelled, analytic tier ({engine.name}); ITL error {_band(engine.itl_error)}",
-        "replayed energy": f"modelled, scope gpu; power error {_band(engine.power.error)}",
+        "replayed energy": f"modelled, scope gpu; power error {_band(engine.power_error)}",
         "cost": "modelled: billed GPU time x the catalog's typical price",
         "carbon": f"modelled: energy x grid {grid.code} {grid.low:g}-{grid.high:g} g/kWh ({grid.source})",
     }
@@ -241,7 +241,7 @@ def _error_bands(replay: Replay) -> Document:
     engine = replay.replica.engine
     return {
         name: {"mape": error.mape, "median_ape": error.median_ape, "on": error.on}
-        for name, error in (("itl", engine.itl_error), ("power", engine.power.error))
+        for name, error in (("itl", engine.itl_error), ("power", engine.power_error))
     }
 
 

@@ -1,16 +1,17 @@
-"""What a trace holds and what the catalogs know, as a document and as tables."""
+"""What a trace holds, as a document and as tables; the catalogs' tables beside it."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tracekit.analyzers.catalog import catalog
+from tracekit.reports import catalog_tables
 from tracekit.reports.recording import not_seen_lines
 from tracekit.reports.terminal import wide_console
 from tracekit.schema import COLUMNS, Kind
@@ -18,6 +19,16 @@ from tracekit.trace import Trace
 
 SCHEMA_VERSION = 1
 Document = dict[str, Any]
+# Of each catalog in a document: the table of its values, and that of their sources.
+CATALOGS = MappingProxyType(
+    {
+        "gpus": (catalog_tables.gpu_table, catalog_tables.gpu_source_table),
+        "models": (catalog_tables.model_table, catalog_tables.model_source_table),
+        "grids": (catalog_tables.grid_table, catalog_tables.grid_table),
+        "pues": (catalog_tables.pue_table, catalog_tables.pue_table),
+        "hosts": (catalog_tables.host_table, catalog_tables.host_table),
+    }
+)
 
 
 def trace_document(trace: Trace) -> Document:
@@ -31,16 +42,6 @@ def trace_document(trace: Trace) -> Document:
     }
 
 
-def gpu_rows() -> list[Document]:
-    """One record a GPU: data sheet, price range, sources."""
-    return [asdict(catalog.gpu(name)) for name in catalog.names("gpus")]
-
-
-def model_rows() -> list[Document]:
-    """One record a model: its architecture and source."""
-    return [asdict(catalog.model(name)) for name in catalog.names("models")]
-
-
 def column_rows() -> list[Document]:
     """One record a column of the trace file."""
     return [column._asdict() for column in COLUMNS]
@@ -52,15 +53,14 @@ def to_json(document: Document) -> str:
     return json.dumps(every | document, indent=2, sort_keys=True)
 
 
-def print_document(document: Document) -> None:
-    """The document as tables on stdout."""
+def print_document(document: Document, *, sources: bool = False) -> None:
+    """The document as tables on stdout; of the catalogs their values, or where those come from."""
     console = wide_console()
     if "rows" in document:
         _print_trace(console, document)
-    if "gpus" in document:
-        console.print(_gpu_table(document["gpus"]))
-    if "models" in document:
-        console.print(_model_table(document["models"]))
+    for key, tables in CATALOGS.items():
+        if key in document:
+            console.print(tables[sources](document[key]))
     if "columns" in document:
         console.print(_column_table(document["columns"]))
 
@@ -82,55 +82,6 @@ def _print_trace(console: Console, document: Document) -> None:
         console.print(f"not seen  {phrase}", highlight=False, markup=False)
     if provenance["recovered"]:
         console.print("recovered from the spool of a recording that was cut off")
-
-
-def _gpu_table(rows: list[Document]) -> Table:
-    table = Table(
-        "GPU",
-        "memory GB",
-        "GB/s",
-        "bf16 TFLOPS",
-        "TDP W",
-        "warm idle W",
-        "$/h (low-high)",
-        title="GPUs",
-        title_justify="left",
-    )
-    for row in rows:
-        price = row["usd_per_hour"]
-        table.add_row(
-            row["name"],
-            f"{row['memory_gb']:g}",
-            f"{row['bandwidth_gb_s']:g}",
-            f"{row['bf16_dense_tflops']:g}",
-            f"{row['tdp_w']:g}",
-            f"{row['warm_idle_w']:g}",
-            f"{price['typical']:.2f} ({price['low']:.2f}-{price['high']:.2f}), {price['date']}",
-        )
-    return table
-
-
-def _model_table(rows: list[Document]) -> Table:
-    table = Table(
-        "model",
-        "parameters",
-        "layers",
-        "hidden",
-        "heads / kv",
-        "context",
-        title="Models",
-        title_justify="left",
-    )
-    for row in rows:
-        table.add_row(
-            row["name"],
-            f"{row['parameters'] / 1e9:.2f} B",
-            str(row["layers"]),
-            str(row["hidden_size"]),
-            f"{row['heads']} / {row['kv_heads']}",
-            f"{row['max_model_len']:,}",
-        )
-    return table
 
 
 def _column_table(rows: list[Document]) -> Table:
