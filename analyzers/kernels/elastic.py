@@ -3,8 +3,12 @@
 from tracekit.analyzers.kernels.events import EXPIRY, READY
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
 from tracekit.analyzers.kernels.kv_memory import forget_free
-from tracekit.analyzers.kernels.layout import NOBODY
+from tracekit.analyzers.kernels.layout import NOBODY, Batching
+from tracekit.analyzers.kernels.retention import make_room
+from tracekit.analyzers.kernels.seats import clear_seats
 from tracekit.analyzers.kernels.simulation import IDLE, OFF, STARTING, Simulation, post, unsettle
+
+SLOTS = int(Batching.SLOTS)
 
 
 @kernel
@@ -56,6 +60,10 @@ def switch_off_if_quiet(sim: Simulation, replica: int, now: float) -> None:
     for other in range(pool["first_replica"], pool["first_replica"] + pool["replicas"]):
         on += sim.engines[other]["power_state"] == IDLE
     if on > pool["min_replicas"]:
+        while make_room(sim, replica, now):
+            pass
         forget_free(sim.memory, replica)
+        if pool["batching"] == SLOTS:
+            clear_seats(sim, replica)
         engine["power_state"] = OFF
         unsettle(sim, replica)

@@ -23,7 +23,7 @@ from tracekit.analyzers.kernels.kv_memory import (
     take,
     take_from_front,
 )
-from tracekit.analyzers.kernels.kv_use import count_kv
+from tracekit.analyzers.kernels.kv_use import count_kv, take_in_run
 from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Router, Rows
 from tracekit.analyzers.kernels.retention import give_back_as_retained, let_session_go, make_room
 from tracekit.analyzers.kernels.seats import sit_down, stand_up
@@ -234,6 +234,9 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
     row["rank"] = engine["admissions"]
     hold(memory, replica, ticket, found)
     let_session_go(sim, session_of(sim, ticket), engine["tier"], now)
+    done = found * memory.block_size
+    if pool["batching"] == SLOTS:
+        done = sit_down(sim, replica, ticket)
     if row["came_with_kv"]:
         take(memory, replica, blocks_for(memory, whole) - found)
         row["done"] = row["goal"]
@@ -242,9 +245,7 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
         enter_decode(sim, replica, ticket)
         return 1
     call = sim.calls[row["call"]]
-    row["done"] = found * memory.block_size
-    if pool["batching"] == SLOTS:
-        row["done"] = sit_down(sim, replica, ticket, pool["max_num_seqs"])
+    row["done"] = done
     if call["preemptions"] == 0:
         call["started_s"] = now
         call["cached_tokens"] = row["done"]
@@ -403,8 +404,8 @@ def book_decode_run(sim: Simulation, segments: Rows, replica: int, now: float) -
         if blocks > 0:
             held_s = block_seconds(engine, phases, first, steps)
             sim.tally[0]["kv_token_s"] += sim.memory.block_size * held_s
-            if not take_from_front(sim.memory, sim.memory.pools[replica], blocks):
-                take(sim.memory, replica, blocks)
+            take_in_run(sim, replica, blocks)
+            engine["run_taken"] = 0
             count_kv(sim, replica, now)
         sim.memory.pools[replica]["clock"] = first + steps
     engine["decode_steps"] = first + steps - 1

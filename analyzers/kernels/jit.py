@@ -77,12 +77,22 @@ class Entry:
             self.way = self.kernel if code is None else code.kernel(self.name)
         return self.way(*arguments)
 
+    def let_numba_cache(self) -> bool:
+        """Return whether numba finds a folder to keep what it compiles."""
+        try:
+            self.kernel.enable_caching()
+        except RuntimeError as error:
+            LOG.debug("numba keeps nothing: %s", error)
+            return False
+        return True
+
     def is_cached_by_numba(self) -> bool:
         """Whether numba's cache has the kernel, newer than its source."""
         function = self.kernel.py_func
         source = Path(function.__code__.co_filename)
         line = function.__code__.co_firstlineno
-        self.kernel.enable_caching()
+        if not self.let_numba_cache():
+            return False
         found = Path(self.kernel.stats.cache_path).glob(f"{source.stem}.{self.name}-{line}.*.nbi")
         return any(file.stat().st_mtime >= source.stat().st_mtime for file in found)
 
@@ -144,9 +154,13 @@ def compiled() -> MachineCode | None:
     return stored_code()
 
 
+COMPILER = ("-P", "-m", "tracekit.analyzers.kernels.compilation")
+"""What Python runs in the process that compiles."""
+
+
 def compile_to(file: CodeFile) -> str | None:
     """Return why there is no machine code; None if there is."""
-    words = [sys.executable, "-P", "-m", "tracekit.analyzers.kernels.compilation"]
+    words = [sys.executable, *COMPILER]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
     try:
         done = subprocess.run(
@@ -169,4 +183,4 @@ WAS_STOPPED = {-signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL}
 def leave_to_numba() -> None:
     """Keep what numba compiles. It does not notice edits in kernels that an entry calls from other modules."""
     for entry in ENTRIES.values():
-        entry.kernel.enable_caching()
+        entry.let_numba_cache()

@@ -331,10 +331,12 @@ class Outcome(NamedTuple):
     null_idle_s: float  # no_demand and starting: nobody's
     null_idle_j: float
     null_idle_usd: float
-    kv_token_s: float  # integral over time of the tokens in blocks that running calls hold, all replicas
-    kv_peak_tokens: int  # the most that one replica's running calls held
+    kv_token_s: (
+        float  # integral over time of the tokens in blocks that running and pinned calls hold, all replicas
+    )
+    kv_peak_tokens: int  # the most that one replica's running and pinned calls held in a step
     kv_peak_fraction: float  # and the most of what it could
-    evicted_blocks: int  # cached blocks that were forgotten
+    evicted_blocks: int  # cached blocks that were forgotten because others needed them
     refused: int
     engine_steps: int
 

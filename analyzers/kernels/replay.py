@@ -47,6 +47,7 @@ from tracekit.analyzers.kernels.layout import (
     SEGMENT_ROW,
     Batching,
     FleetLimits,
+    Ints,
     Outcome,
     Pool,
     PowerCurve,
@@ -61,7 +62,7 @@ from tracekit.analyzers.kernels.retention import (
     give_back_as_retained,
     keep,
     keeps,
-    let_one_go,
+    lapse,
     let_session_go,
 )
 from tracekit.analyzers.kernels.routing import can_hold, route
@@ -181,13 +182,6 @@ def forgo_later_calls(sim: Simulation, session: int, now: float) -> None:
 
 
 @kernel
-def lapse(sim: Simulation, ticket: int, now: float) -> None:
-    """The time for which a call's blocks were kept is over, unless they were given back since."""
-    if sim.tickets[ticket]["is_pinned"] and sim.tickets[ticket]["pinned_until_s"] == now:
-        let_one_go(sim, ticket, now)
-
-
-@kernel
 def start_call(sim: Simulation, step: int, now: float) -> None:
     """Place the call on a replica, or refuse it."""
     call = int(sim.calls_before[step])
@@ -222,7 +216,7 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     entry["passed_over"] = 0
     entry["came_with_kv"] = 0
     if sim.router == PREFIX_AWARE:
-        owe(sim, replica, ticket, prompt - int(sim.foreseen[replica]) * sim.memory.block_size)
+        owe(sim, replica, ticket, prompt - int(sim.foreseen[replica]))
     place_ticket(sim, replica, ticket)
     sim.agents[session]["in_flight"] += 1
     recount_session(sim, session, now)
@@ -436,15 +430,29 @@ def drain_instant(sim: Simulation, segments: Rows, now: float) -> None:
 
 @kernel
 def start_engine_steps(sim: Simulation, segments: Rows, now: float) -> None:
-    """Start a step wherever one can start; one that starts may touch other replicas."""
+    """Start a step wherever one can start, by number: a call admitted on one may end what another keeps."""
     tally = sim.tally[0]
-    while tally["touched"] > 0:
-        tally["touched"] -= 1
-        replica = sim.touched[tally["touched"]]
+    put_in_order(sim.touched, tally["touched"])
+    for place in range(tally["touched"]):
+        replica = sim.touched[place]
         engine = sim.engines[replica]
-        engine["is_touched"] = 0
         if not engine["busy"] and (engine["running"] > 0 or engine["waiting"] != NOBODY):
             start_engine_step(sim, segments, replica, now)
+    for place in range(tally["touched"]):
+        sim.engines[sim.touched[place]]["is_touched"] = 0
+    tally["touched"] = 0
+
+
+@kernel
+def put_in_order(numbers: Ints, count: int) -> None:
+    """Sort the first so many; they mostly are."""
+    for end in range(1, count):
+        number = numbers[end]
+        place = end
+        while place > 0 and numbers[place - 1] > number:
+            numbers[place] = numbers[place - 1]
+            place -= 1
+        numbers[place] = number
 
 
 @kernel

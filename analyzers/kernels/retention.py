@@ -5,19 +5,20 @@ from tracekit.analyzers.kernels.events import LAPSE
 from tracekit.analyzers.kernels.idleness import session_of
 from tracekit.analyzers.kernels.jit import kernel
 from tracekit.analyzers.kernels.kv_memory import forget_free, give_back, leave, pin, stop, unpin
-from tracekit.analyzers.kernels.kv_use import count_kv
-from tracekit.analyzers.kernels.layout import NOBODY, Retention
+from tracekit.analyzers.kernels.kv_use import accrue_kv, note_peak_of_run
+from tracekit.analyzers.kernels.layout import NOBODY, Retention, Role
 from tracekit.analyzers.kernels.simulation import Simulation, post, spare_ticket, touch
 
 KEEP, TTL, EVICT = int(Retention.KEEP), int(Retention.TTL), int(Retention.EVICT)
+ROLE_PREFILL = int(Role.PREFILL)
 
 
 @kernel
 def keeps(sim: Simulation, replica: int, ticket: int) -> bool:
     """Whether the call's blocks are kept for a later call of its session."""
     engine = sim.engines[replica]
-    policy = sim.pools[engine["pool"]]["retention"]
-    if policy not in (KEEP, TTL):
+    pool = sim.pools[engine["pool"]]
+    if pool["retention"] not in (KEEP, TTL) or pool["role"] == ROLE_PREFILL:
         return False
     return bool(sim.places[session_of(sim, ticket), engine["tier"]]["to_place"] > 0)
 
@@ -45,7 +46,7 @@ def keep(sim: Simulation, replica: int, ticket: int, tokens: int, now: float) ->
     place["pinned"] = ticket
     if pool["retention"] == TTL:
         row["pinned_until_s"] = now + pool["retention_s"]
-        post(sim, row["pinned_until_s"], LAPSE, ticket)
+        post(sim, row["pinned_until_s"], LAPSE, replica)
 
 
 @kernel
@@ -57,11 +58,12 @@ def let_go(sim: Simulation, ticket: int, now: float) -> None:
     engine = sim.engines[replica]
     if engine["busy"] and engine["run_planned"] > 0:
         sim.memory.pools[replica]["clock"] = engine["decode_steps"] + engine["run_planned"]
+        note_peak_of_run(sim, replica)
     row["is_pinned"] = 0
     unpin(sim.memory, replica, ticket)
     leave(sim.memory, replica, ticket)
     spare_ticket(sim, ticket)
-    count_kv(sim, replica, now)
+    accrue_kv(sim, replica, now)
     touch(sim, replica)
 
 
@@ -99,3 +101,11 @@ def make_room(sim: Simulation, replica: int, now: float) -> bool:
         return False
     let_one_go(sim, int(pool["running_head"]), now)
     return True
+
+
+@kernel
+def lapse(sim: Simulation, replica: int, now: float) -> None:
+    """Let go, oldest first, what the replica has kept for its time."""
+    pool = sim.memory.pools[replica]
+    while pool["last_pinned"] != NOBODY and sim.tickets[pool["running_head"]]["pinned_until_s"] <= now:
+        make_room(sim, replica, now)

@@ -2,14 +2,18 @@
 
 import numpy as np
 
-from tracekit.analyzers.kernels.decode_run import step_in_progress
+from tracekit.analyzers.kernels.decode_run import blocks_of_steps, step_in_progress
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
 from tracekit.analyzers.kernels.kv_memory import blocks_for, foresee
-from tracekit.analyzers.kernels.layout import NOBODY, Record, Router
+from tracekit.analyzers.kernels.kv_use import take_in_run
+from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Router
+from tracekit.analyzers.kernels.seats import seat_for
 from tracekit.analyzers.kernels.simulation import IDLE, Simulation
 
 ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE)
 POWER_OF_TWO, PREFIX_AWARE = int(Router.POWER_OF_TWO), int(Router.PREFIX_AWARE)
+
+SLOTS = int(Batching.SLOTS)
 
 
 @small_kernel
@@ -95,14 +99,25 @@ def better_of_two(sim: Simulation, tier: int, call: int, prompt: int, output: in
 
 @kernel
 def look_at(sim: Simulation, replica: int, now: float) -> int:
-    """Return the contexts of the replica's decoding calls, and let its memory know how far they have come."""
+    """Return the contexts of the replica's decoding calls, and let its memory be as far as they have come."""
     engine = sim.engines[replica]
     contexts = int(engine["contexts"])
     if engine["busy"] and engine["run_planned"] > 0:
         begun = step_in_progress(engine, now)
+        take_in_run(sim, replica, blocks_of_steps(sim.phases[replica], engine["decode_steps"] + 1, begun - 1))
         sim.memory.pools[replica]["clock"] = engine["decode_steps"] + begun
         contexts += engine["decodes"] * (begun - 1)
     return contexts
+
+
+@kernel
+def foresee_tokens(sim: Simulation, tier: int, call: int, prompt: int) -> None:
+    """Write how many tokens of its prompt the call would find on each replica, in the slot that it would get now."""
+    foresee(sim.memory, sim.foreseen, call, (prompt - 1) // sim.memory.block_size)
+    for replica in range(sim.tiers[tier]["first_replica"], sim.tiers[tier]["end_replica"]):
+        sim.foreseen[replica] *= sim.memory.block_size
+        if sim.pools[sim.engines[replica]["pool"]]["batching"] == SLOTS:
+            _seat, sim.foreseen[replica] = seat_for(sim, replica, call, prompt)
 
 
 @kernel
@@ -118,11 +133,11 @@ def most_familiar(sim: Simulation, tier: int, call: int, prompt: int, output: in
     least = 0
     for replica in range(row["first_replica"], row["end_replica"]):
         sim.engines[replica]["weight"] = look_at(sim, replica, now)
-    foresee(sim.memory, sim.foreseen, call, (prompt - 1) // sim.memory.block_size)
+    foresee_tokens(sim, tier, call, prompt)
     for replica in range(row["first_replica"], row["end_replica"]):
         if is_open(sim, replica, prompt, output):
             tokens = sim.engines[replica]["weight"] + sim.engines[replica]["backlog"]
-            tokens += prompt - sim.foreseen[replica] * sim.memory.block_size
+            tokens += prompt - sim.foreseen[replica]
             if (
                 chosen == NOBODY
                 or tokens < least

@@ -19,7 +19,7 @@ def common_tokens(sim: Simulation, one: int, other: int) -> int:
         else:
             tokens = min(tokens, int(sim.prefix_tokens[other]))
             other = int(sim.prefix_call[other])
-        if NOBODY in (one, other):
+        if min(one, other) == NOBODY:
             return 0
     return tokens
 
@@ -28,34 +28,45 @@ def common_tokens(sim: Simulation, one: int, other: int) -> int:
 def alike(sim: Simulation, replica: int, seat: int, call: int, most: int) -> int:
     """Return how many tokens of the prompt, `most` at the most, are in the slot."""
     row = sim.seats[replica, seat]
-    if row["call"] == NOBODY or sim.prefix_depth.size == 0:
+    caching = sim.pools[sim.engines[replica]["pool"]]["enable_prefix_cache"]
+    if not caching or row["call"] == NOBODY or sim.prefix_depth.size == 0:
         return 0
     return int(min(row["tokens"], most, common_tokens(sim, call, row["call"])))
 
 
 @kernel
-def sit_down(sim: Simulation, replica: int, ticket: int, slots: int) -> int:
-    """Give the call the free slot most like it, or else the one left longest ago; return the tokens found there."""
-    row = sim.tickets[ticket]
+def seat_for(sim: Simulation, replica: int, call: int, prompt: int) -> tuple[int, int]:
+    """Return the free slot most like the call, or else the one left longest ago, and the tokens found there.
+
+    The slot is NOBODY if none is free.
+    """
     chosen = NOBODY
     found = 0
     oldest = NOBODY
-    for seat in range(slots):
+    for seat in range(sim.pools[sim.engines[replica]["pool"]]["max_num_seqs"]):
         place = sim.seats[replica, seat]
         if place["busy"]:
             continue
-        tokens = alike(sim, replica, seat, row["call"], row["prompt"])
-        if tokens > found and tokens > LEAST_ALIKE * row["prompt"]:
+        tokens = alike(sim, replica, seat, call, prompt)
+        if tokens > found and tokens > LEAST_ALIKE * prompt:
             chosen = seat
             found = tokens
         if oldest == NOBODY or place["left"] < sim.seats[replica, oldest]["left"]:
             oldest = seat
-    if chosen == NOBODY:
+    if chosen == NOBODY and oldest != NOBODY:
         chosen = oldest
-        found = alike(sim, replica, chosen, row["call"], row["prompt"])
-    row["seat"] = chosen
-    sim.seats[replica, chosen]["busy"] = 1
-    return int(min(found, row["goal"] - 1))
+        found = alike(sim, replica, chosen, call, prompt)
+    return chosen, min(found, prompt - 1)
+
+
+@kernel
+def sit_down(sim: Simulation, replica: int, ticket: int) -> int:
+    """Give the call a slot and return the tokens found there."""
+    row = sim.tickets[ticket]
+    seat, found = seat_for(sim, replica, int(row["call"]), int(row["prompt"]))
+    row["seat"] = seat
+    sim.seats[replica, seat]["busy"] = 1
+    return found
 
 
 @kernel
@@ -68,3 +79,11 @@ def stand_up(sim: Simulation, replica: int, ticket: int, tokens: int) -> None:
     place["tokens"] = tokens
     place["left"] = sim.engines[replica]["departures"] + 1
     sim.engines[replica]["departures"] += 1
+
+
+@kernel
+def clear_seats(sim: Simulation, replica: int) -> None:
+    """Forget the text of every slot."""
+    for seat in range(sim.seats.shape[1]):
+        sim.seats[replica, seat]["call"] = NOBODY
+        sim.seats[replica, seat]["left"] = 0

@@ -58,6 +58,7 @@ ENGINE = np.dtype(
         ("backlog", np.int64),  # prompt tokens still to compute, as far as the router knows
         ("run_index", np.int64),  # decode steps of the same calls so far; NOBODY: others than before
         ("run_planned", np.int64),  # decode steps under way; 0: a step with prompts
+        ("run_taken", np.int64),  # blocks of them that are taken already, and not counted yet
         ("run_from_s", np.float64),
         ("run_first_s", np.float64),  # seconds of the first of them
         ("run_growth_s", np.float64),  # and by how much each next one is longer
@@ -240,7 +241,7 @@ class Simulation(NamedTuple):
     agents: Rows  # (s,) AGENT
     places: Rows  # (s, t) PLACE
     idle: Rows  # (r, CAUSES) IDLE_TALLY
-    foreseen: Ints  # (r,) blocks that the call at hand would find
+    foreseen: Ints  # (r,) tokens that the call at hand would find
     touched: Ints  # (r,)
     unsettled: Ints  # (r,)
     tally: Rows  # (1,) TALLY

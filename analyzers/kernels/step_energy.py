@@ -256,9 +256,9 @@ def smooth_steps(pool: Record, decodes: int, contexts: int) -> float:
         steps = min(steps, (weight_s + kv_s + compute_s) / share_growth)
     if np.isfinite(pool["level"]):
         driven_s = pool["level"] * on_gpu_s + driven_seconds(pool, batch)
-        driven_growth = pool["level"] * growth + pool["driven_decode_context_s"]
-        if driven_growth > 0.0 or growth > 0.0:
-            steps = min(steps, np.sqrt(between(driven_s, on_gpu_s) / between(driven_growth, growth)))
+        apart = between(pool["level"] * growth + pool["driven_decode_context_s"], growth)
+        if apart > 0.0:
+            steps = min(steps, np.sqrt(between(driven_s, on_gpu_s) / apart))
     return steps / (SMOOTH * decodes)
 
 

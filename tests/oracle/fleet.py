@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -23,7 +24,14 @@ def can_hold(pool: Pool, call: Call) -> bool:
 
 
 class Fleet:
-    def __init__(self, pools: Sequence[Pool], router: int, seed: int, blocks: int) -> None:
+    def __init__(
+        self,
+        pools: Sequence[Pool],
+        router: int,
+        seed: int,
+        blocks: int,
+        on_admission: Callable[[Call, int], None],
+    ) -> None:
         # with a block for everything, nothing is ever preempted or forgotten: no need for more than that
         self.router, self.seed = Router(router), seed
         self.pools = sorted(pools, key=lambda pool: pool.limits.role == Role.DECODE)
@@ -43,6 +51,7 @@ class Fleet:
                         number,
                         min(limits.num_blocks, blocks),
                         Power.ON if is_on else Power.OFF,
+                        partial(on_admission, tier=int(limits.role == Role.DECODE)),
                     )
                 )
         self.turns = [0, 0]  # of round-robin, by tier
@@ -102,5 +111,5 @@ def least_outstanding(replicas: list[Replica]) -> Replica:
 
 def load_with(call: Call, replica: Replica) -> int:
     """Return the tokens that the call's prompt would add to it or find before it."""
-    new_tokens = call.prompt - BLOCK_TOKENS * replica.engine.prompt_blocks_found(call)
+    new_tokens = call.prompt - replica.engine.prompt_tokens_found(call)
     return new_tokens + replica.backlog_tokens + replica.decoding_tokens

@@ -8,20 +8,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tests.oracle.workloads import (
+    BUSY_COST,
     EXPERTS,
     FLAT,
-    NEVER,
-    TICK,
     Costs,
-    Node,
-    Story,
-    call,
+    busy_limits,
+    busy_workload,
     costs,
     roofy,
-    share_prefixes,
-    stories,
-    tool,
-    workload_of,
+    seconds_in,
+    tight_limits,
+    workloads,
 )
 from tracekit.analyzers.kernels.layout import (
     BLOCK_TOKENS,
@@ -31,6 +28,7 @@ from tracekit.analyzers.kernels.layout import (
     Outcome,
     Pool,
     QueueOrder,
+    Retention,
     Role,
     Router,
     State,
@@ -54,53 +52,41 @@ def is_split(scenario: FleetScenario) -> bool:
 
 
 @st.composite
-def pools(draw: st.DrawFn, role: Role, kind: Costs, seconds: st.SearchStrategy[float]) -> Pool:
-    """One pool, mostly small enough for queues, preemptions and refusals."""
-    replicas = draw(st.sampled_from([1, 2, 3]))
+def pools(draw: st.DrawFn, role: Role, kind: Costs) -> Pool:
+    room = draw(tight_limits(3))
+    seconds = seconds_in(kind)
     is_elastic = draw(st.booleans())
-    limits = FleetLimits(
-        replicas,
-        0,
-        draw(st.sampled_from([1, 2, 3, 64])),
-        draw(st.sampled_from([3, 16, 50, 8192])),
-        BLOCK_TOKENS,
-        draw(st.sampled_from([5, 8, 9, 12, 16, NEVER])),
-        draw(st.sampled_from([80, NEVER, NEVER])),
-        draw(st.sampled_from([0, 1, 1])),
-        batching=int(draw(st.sampled_from([Batching.CONTINUOUS, Batching.CONTINUOUS, Batching.STATIC]))),
+    room = room._replace(
         role=int(role),
+        retention=int(draw(st.sampled_from(list(Retention)))),
+        retention_s=draw(seconds),
         transfer_s=draw(seconds) if role == Role.DECODE else 0.0,
         transfer_token_s=draw(seconds) / 64 if role == Role.DECODE else 0.0,
-        min_replicas=draw(st.integers(1, replicas)) if is_elastic else 0,
+        min_replicas=draw(st.integers(1, room.replicas)) if is_elastic else 0,
         startup_s=draw(seconds) if is_elastic else 0.0,
         scale_up_calls=draw(st.sampled_from([0, 1, 2])) if is_elastic else 0,
         scale_down_s=draw(seconds) if is_elastic else 0.0,
     )
+    batching = draw(st.sampled_from([Batching.CONTINUOUS, *Batching]))
+    room = batched(room, batching, draw(st.sampled_from([80, 128, 500])))
     cost = draw(costs(kind))
     power = draw(st.sampled_from([FLAT, roofy(cost)]))._replace(idle_w=draw(st.sampled_from([60.0, 100.0])))
     usd_per_s = draw(st.sampled_from([0.0, 1e-3, 0.25]))
-    return Pool(cost, power, limits, usd_per_s, draw(st.sampled_from([TokenTable(), EXPERTS])))
+    return Pool(cost, power, room, usd_per_s, draw(st.sampled_from([TokenTable(), EXPERTS])))
 
 
 @st.composite
 def fleet_scenarios(draw: st.DrawFn) -> FleetScenario:
     """Up to 7 sessions on up to 4 pools; half of them in ticks, so that many events coincide."""
     kind = draw(st.sampled_from(list(Costs)))
-    if kind is Costs.IN_TICKS:
-        seconds = st.sampled_from([ticks * TICK for ticks in (0, 1, 2, 3, 5, 8, 40)])
-    else:
-        seconds = st.floats(0.0, 0.06)
-    told = draw(st.lists(stories(seconds), min_size=1, max_size=7))
-    if draw(st.booleans()):
-        share_prefixes(np.random.default_rng(draw(st.integers(0, 2**32))), told)
     some = st.integers(1, 2)
     if draw(st.booleans()):
         roles = [Role.BOTH] * draw(some)
     else:
         roles = draw(st.permutations([Role.PREFILL] * draw(some) + [Role.DECODE] * draw(some)))
     return FleetScenario(
-        workload_of(told),
-        [draw(pools(role, kind, seconds)) for role in roles],
+        draw(workloads(kind)),
+        [draw(pools(role, kind)) for role in roles],
         int(draw(st.sampled_from(list(Router)))),
         int(draw(st.sampled_from(list(QueueOrder)))),
         draw(st.integers(0, 2**40)),
@@ -113,16 +99,11 @@ def fleet_crowd(seed: int, sessions: int = 25) -> FleetScenario:
     Routers and splits take turns by seed; the rest is drawn.
     """
     draw = np.random.default_rng([seed, 1])
-    told = [
-        Story(float(arrival), a_life(draw), float(draw.exponential(0.3)))
-        for arrival in np.cumsum(draw.exponential(draw.choice([0.01, 0.05, 0.2]), sessions))
-    ]
-    if draw.random() < 0.8:
-        share_prefixes(draw, told)
+    workload = busy_workload(draw, sessions)
     pools_each = int(draw.integers(1, 3))
     roles = [Role.BOTH] if seed // len(Router) % 2 else [Role.DECODE, Role.PREFILL]
     return FleetScenario(
-        workload_of(told),
+        workload,
         [a_pool(draw, role) for _ in range(pools_each) for role in roles],
         seed % len(Router),
         int(draw.integers(len(QueueOrder))),
@@ -130,38 +111,13 @@ def fleet_crowd(seed: int, sessions: int = 25) -> FleetScenario:
     )
 
 
-def a_life(draw: np.random.Generator) -> list[Node]:
-    """Calls with tools, and other calls, between them."""
-
-    def a_call(*parents: int, lag_s: float = 0.0) -> Node:
-        output = int(draw.choice([1, draw.integers(2, 30)], p=[0.2, 0.8]))
-        return call(int(draw.integers(1, 200)), output, *parents, lag_s=lag_s)
-
-    nodes = [a_call()]
-    for _ in range(draw.integers(0, 5)):
-        window = range(len(nodes), len(nodes) + int(draw.integers(1, 4)))
-        for _ in window:
-            seconds = float(draw.exponential(0.08))
-            asks = draw.random() < 0.3
-            nodes.append(a_call(window.start - 1) if asks else tool(seconds, window.start - 1))
-        nodes.append(a_call(*window, lag_s=float(draw.exponential(0.01))))
-    return nodes
-
-
 def a_pool(draw: np.random.Generator, role: Role) -> Pool:
     replicas = int(draw.integers(1, 4))
     is_elastic = draw.random() < 0.5
-    limits = FleetLimits(
-        replicas,
-        0,
-        int(draw.choice([2, 8, 64])),
-        int(draw.choice([32, 128, 8192])),
-        BLOCK_TOKENS,
-        int(draw.choice([15, 20, 40, 60, NEVER])),
-        int(draw.choice([205, NEVER])),
-        int(draw.choice([0, 1, 1])),
-        batching=int(draw.random() < 0.3),
+    room = busy_limits(draw, replicas)._replace(
         role=int(role),
+        retention=int(draw.integers(len(Retention))),
+        retention_s=float(draw.choice([0.0, 0.02, 0.1, 0.5])),
         transfer_s=float(draw.choice([0.0, 0.003, 0.2])),
         transfer_token_s=float(draw.choice([0.0, 1e-5, 2e-3])),
         min_replicas=int(draw.integers(1, replicas + 1)) if is_elastic else 0,
@@ -169,12 +125,27 @@ def a_pool(draw: np.random.Generator, role: Role) -> Pool:
         scale_up_calls=int(draw.integers(0, 5)),
         scale_down_s=float(draw.choice([0.0, 0.02, 0.3])),
     )
-    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8, 1e-4, 1e-7)
+    batching = Batching(draw.choice(list(Batching), p=[0.5, 0.2, 0.3]))
+    room = batched(room, batching, int(draw.choice([205, 500])))
     speed = float(draw.choice([1.0, 0.6, 2.3]))
-    scaled = StepCost(*(speed * term for term in cost))
-    power = roofy(scaled, float(draw.choice([50.0, 90.0, 130.0])))
+    cost = StepCost(*(speed * term for term in BUSY_COST))
+    power = roofy(cost, float(draw.choice([50.0, 90.0, 130.0])))
     usd_per_s = float(draw.choice([1e-3, 2e-3]))
-    return Pool(scaled, power, limits, usd_per_s, TokenTable() if draw.random() < 0.5 else EXPERTS)
+    return Pool(cost, power, room, usd_per_s, TokenTable() if draw.random() < 0.5 else EXPERTS)
+
+
+def batched(limits: FleetLimits, batching: Batching, slot_tokens: int) -> FleetLimits:
+    """Return the same with that batching; slots have room for so many tokens each."""
+    if batching != Batching.SLOTS:
+        return limits._replace(batching=int(batching))
+    return limits._replace(
+        batching=int(batching),
+        max_model_len=slot_tokens,
+        num_blocks=limits.max_num_seqs * -(-slot_tokens // BLOCK_TOKENS),
+    )
+
+
+CALLS_REPLICAS = ("replica", "decode_replica")
 
 
 def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
@@ -187,6 +158,9 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
     split = "split" if is_split(scenario) else "both"
     states = set(segments["state"])
     is_moved = calls["decode_replica"] != calls["replica"]
+    served = calls[calls["replica"] >= 0]
+    places = np.repeat(np.arange(outcome.pools.size), outcome.pools["replicas"])
+    is_cached = served["cached_tokens"] > 0
     held = ("refused", bool(outcome.refused)), ("served", outcome.refused < calls.size)
     told = {
         split: True,
@@ -202,6 +176,14 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
         "preempted": bool(calls["preemptions"].any()),
         "preempted after moving": bool((calls["preemptions"][is_moved] > 0).any()),
         "cached": bool(calls["cached_tokens"].any()),
+        **{
+            f"cached by {kind.name} {where}": bool(
+                (is_cached & (outcome.pools[row][places[served[where]]] == kind)).any()
+            )
+            for where in CALLS_REPLICAS
+            for row, kinds in (("retention", Retention), ("batching", Batching))
+            for kind in kinds
+        },
         "evicted": outcome.evicted_blocks > 0,
         "started": State.STARTING in states,
         "switched off": bool((segments["state"][1:] == State.OFF)[np.diff(segments["replica"]) == 0].any()),
@@ -225,6 +207,7 @@ EVERYTHING = {
     "preempted",
     "preempted after moving",
     "cached",
+    *(f"cached by {kind.name} {where}" for kind in (*Retention, *Batching) for where in CALLS_REPLICAS),
     "evicted",
     "started",
     "switched off",

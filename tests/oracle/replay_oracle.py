@@ -17,8 +17,7 @@ from tests.oracle import vllm_v1
 from tests.oracle.fleet import Fleet
 from tests.oracle.idleness import explain_idle
 from tests.oracle.replica import Part, Piece, Power, Replica, Run
-from tests.oracle.session import Call, Place, Step, read_graph
-from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
+from tests.oracle.session import Call, Place, Session, Step, read_graph
 from tests.oracle.vllm_scheduler.workload import Step as EngineStep
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
@@ -33,6 +32,7 @@ from tracekit.analyzers.kernels.layout import (
     Pool,
     PowerCurve,
     QueueOrder,
+    Retention,
     State,
     StepCost,
     StepKind,
@@ -49,7 +49,8 @@ class Event(IntEnum):
     END = 2
     ARRIVAL = 3
     CHECK = 4
-    START = 5
+    EXPIRY = 5
+    START = 6
 
 
 class Replay:
@@ -61,7 +62,7 @@ class Replay:
         self.calls = [step.call for step in self.steps if step.call]
         texts = [call.text for call in self.calls]
         everything = 1 + sum(vllm_v1.blocks_for(len(text)) for text in texts)
-        self.fleet = Fleet(pools, router, seed, everything)
+        self.fleet = Fleet(pools, router, seed, everything, self.note_admission)
         self.replicas = self.fleet.replicas
         self.queue_order = QueueOrder(queue_order)
         self.pending: list[tuple[float, Event, int, int]] = []  # when, what, to whom, which time
@@ -112,6 +113,8 @@ class Replay:
 
     def handle(self, event: Event, number: int, which: int) -> None:
         match event:
+            case Event.EXPIRY:
+                self.replicas[number].engine.expire(self.clock)
             case Event.COMPLETION:
                 self.complete_engine_step(self.replicas[number])
             case Event.READY:
@@ -155,11 +158,14 @@ class Replay:
             call.started_s = call.first_token_s = call.end_s = self.clock
             self.refused += 1
             self.end_step(call.step)
+            for tier in (0, 1):
+                if not call.step.session.has_later_call(tier):
+                    self.unpin(call.step.session, tier)
 
     def place(self, call: Call, tier: int) -> Replica:
         replica = self.fleet.choose(call, tier)
         call.places[tier] = Place(replica.number, self.placements)
-        call.new_tokens = call.prompt - BLOCK_TOKENS * replica.engine.prompt_blocks_found(call)
+        call.new_tokens = call.prompt - replica.engine.prompt_tokens_found(call)
         self.placements += 1
         return replica
 
@@ -187,6 +193,15 @@ class Replay:
         replica = self.replicas[call.places[1].replica]
         replica.coming.remove(call)
         self.enqueue(replica, call)
+
+    # --- what is kept for a session ---
+
+    def note_admission(self, call: Call, tier: int) -> None:
+        self.unpin(call.step.session, tier)
+
+    def unpin(self, session: Session, tier: int) -> None:
+        for replica in self.fleet.tier(tier):
+            replica.engine.unpin(session)
 
     # --- elastic pools ---
 
@@ -281,6 +296,7 @@ class Replay:
 
     def complete_engine_step(self, replica: Replica) -> None:
         engine_step = EngineStep([], [], [], [], 0, 0, 0)
+        replica.engine.now_s = self.clock
         replica.engine.see_end(replica.engine_parts, engine_step)
         replica.parts = None
         for part in replica.engine_parts:
@@ -291,6 +307,8 @@ class Replay:
                 if call.emitted == 1:
                     call.first_token_s = self.clock
         for number in engine_step.finished:
+            if replica.pool.limits.retention == Retention.TTL:
+                self.expect(self.clock + replica.pool.limits.retention_s, Event.EXPIRY, replica.number)
             self.let_go(replica.calls[number])
         if engine_step.finished and not replica.outstanding:
             self.become_quiet(replica)

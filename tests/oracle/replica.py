@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from tests.oracle import vllm_v1
 from tests.oracle.engine import Engine
 from tests.oracle.session import Call
-from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
-from tracekit.analyzers.kernels.layout import Cause, Pool, Role, State
+from tests.oracle.slots import SlotEngine
+from tracekit.analyzers.kernels.layout import Batching, Cause, Pool, Role, State
 
 
 class Power(Enum):
@@ -69,7 +70,8 @@ class Replica:
     pool_number: int
     blocks: int
     power: Power
-    engine: Engine = field(init=False)
+    on_admission: Callable[[Call], None]
+    engine: Engine | SlotEngine = field(init=False)
     calls: dict[int, Call] = field(default_factory=dict)  # that came here, by step
     coming: list[Call] = field(default_factory=list)  # placed here, their KV on the way
     quiet: int = 0  # how often it has become quiet
@@ -80,7 +82,13 @@ class Replica:
     pieces: list[Piece] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.engine = Engine(self.pool.limits, self.blocks)
+        self.engine = self.new_engine()
+
+    def new_engine(self) -> Engine | SlotEngine:
+        limits = self.pool.limits
+        if limits.batching == Batching.SLOTS:
+            return SlotEngine(limits, self.on_admission)
+        return Engine(limits, self.blocks, self.on_admission)
 
     @property
     def tier(self) -> int:
@@ -100,11 +108,11 @@ class Replica:
 
     @property
     def held_tokens(self) -> int:
-        return BLOCK_TOKENS * (self.blocks - self.engine.memory.free)
+        return self.engine.held_tokens
 
     @property
     def evicted_blocks(self) -> int:
-        return self.evicted + self.engine.memory.evicted
+        return self.evicted + self.engine.evicted
 
     @property
     def backlog_tokens(self) -> int:
@@ -147,8 +155,8 @@ class Replica:
     def forget(self) -> None:
         """Start anew, with empty memory."""
         assert self.outstanding == 0
-        self.evicted += self.engine.memory.evicted
-        self.engine = Engine(self.pool.limits, self.blocks)
+        self.evicted += self.engine.evicted
+        self.engine = self.new_engine()
 
     def add_piece(self, piece: Piece) -> None:
         if self.pieces and (self.pieces[-1].state, self.pieces[-1].cause) == (piece.state, piece.cause):

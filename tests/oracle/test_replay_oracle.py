@@ -9,7 +9,8 @@ from tests.oracle.replay_oracle import replay_by_hand, replay_pools_by_hand
 from tests.oracle.workloads import Scenario, crowd, scenarios
 from tracekit.analyzers.kernels.replay import replay, replay_pools
 
-CROWDS = range(40)
+CROWDS = range(100)
+SESSIONS = 10
 
 
 @settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -32,13 +33,13 @@ def test_kernel_agrees_on_a_busy_fleet(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", CROWDS)
 def test_kernel_agrees_on_busy_pools(seed: int) -> None:
-    scenario = fleet_crowd(seed)
+    scenario = fleet_crowd(seed, SESSIONS)
     assert_same_outcome(replay_pools(*scenario), replay_pools_by_hand(*scenario))
 
 
 def test_everything_comes_up_in_the_busy_pools() -> None:
     seen: Counter[str] = Counter()
     for seed in CROWDS:
-        scenario = fleet_crowd(seed)
+        scenario = fleet_crowd(seed, SESSIONS)
         seen.update(features(scenario, replay_pools(*scenario)))
     assert seen.keys() >= EVERYTHING, EVERYTHING - seen.keys()

@@ -123,12 +123,15 @@ class BlockMemory:
     def take(self, request: Request, blocks: int) -> None:
         for block in self.blocks[:blocks]:
             block.holders = 1
-            if block.content is not None:
-                self.copies[block.content].remove(block)
-                block.content = None
-                self.evicted += 1
+            self.forget(block)
             self.tables[request].append(block)
         del self.blocks[:blocks]
+
+    def forget(self, block: Block) -> None:
+        if block.content is not None:
+            self.copies[block.content].remove(block)
+            block.content = None
+            self.evicted += 1
 
     def remember(self, request: Request, full: int) -> None:
         if self.caching:
@@ -312,7 +315,10 @@ class Replica:
                 self.remember(request, request.computed - request.unseen)
             if request.known == request.final:
                 request.finished = True
-                self.memory.release(request)
+                self.leave(request)
                 step.finished.append(request.number)
         self.running = [request for request in self.running if not request.finished]
         self.waiting = [request for request in self.waiting if not request.finished]
+
+    def leave(self, request: Request) -> None:
+        self.memory.release(request)

@@ -189,30 +189,48 @@ def costs(draw: st.DrawFn, kind: Costs) -> StepCost:
     )
 
 
-@st.composite
-def scenarios(draw: st.DrawFn) -> Scenario:
-    """Up to 7 sessions on up to 4 replicas; half of them in ticks, so that many events coincide."""
-    kind = draw(st.sampled_from(list(Costs)))
+def seconds_in(kind: Costs) -> st.SearchStrategy[float]:
     if kind is Costs.IN_TICKS:
-        seconds = st.sampled_from([ticks * TICK for ticks in (0, 1, 2, 3, 5, 8, 40)])
-    else:
-        seconds = st.floats(0.0, 0.06)
-    cost = draw(costs(kind))
-    told = draw(st.lists(stories(seconds), min_size=1, max_size=7))
+        return st.sampled_from([ticks * TICK for ticks in (0, 1, 2, 3, 5, 8, 40)])
+    return st.floats(0.0, 0.06)
+
+
+@st.composite
+def workloads(draw: st.DrawFn, kind: Costs) -> Workload:
+    """Up to 7 sessions, which may have prefixes in common."""
+    told = draw(st.lists(stories(seconds_in(kind)), min_size=1, max_size=7))
     if draw(st.booleans()):
         share_prefixes(np.random.default_rng(draw(st.integers(0, 2**32))), told)
-    workload = workload_of(told)
-    limits = FleetLimits(
-        draw(st.sampled_from([1, 2, 2, 3, 4])),
-        int(draw(st.sampled_from(list(Router)))),
+    return workload_of(told)
+
+
+@st.composite
+def tight_limits(draw: st.DrawFn, most_replicas: int) -> FleetLimits:
+    """Replicas mostly small enough for queues, preemptions and refusals."""
+    return FleetLimits(
+        draw(st.integers(1, most_replicas)),
+        0,
         draw(st.sampled_from([1, 2, 3, 64])),
         draw(st.sampled_from([3, 16, 50, 8192])),
         BLOCK_TOKENS,
         draw(st.sampled_from([5, 8, 9, 12, 16, NEVER])),
-        draw(st.sampled_from([80, NEVER])),
+        draw(st.sampled_from([80, NEVER, NEVER])),
         draw(st.sampled_from([0, 1, 1])),
     )
-    return Scenario(workload, cost, draw(st.sampled_from([FLAT, roofy(cost)])), limits)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Up to 7 sessions on up to 4 replicas; half of them in ticks, so that many events coincide."""
+    kind = draw(st.sampled_from(list(Costs)))
+    router = int(draw(st.sampled_from(list(Router))))
+    cost = draw(costs(kind))
+    return Scenario(
+        draw(workloads(kind)),
+        cost,
+        draw(st.sampled_from([FLAT, roofy(cost)])),
+        draw(tight_limits(4))._replace(router=router),
+    )
 
 
 def share_prefixes(draw: np.random.Generator, told: list[Story]) -> None:
@@ -250,27 +268,44 @@ def share_prefixes(draw: np.random.Generator, told: list[Story]) -> None:
 def crowd(seed: int, sessions: int = 25) -> Scenario:
     """Return many agents, close together or not, with tools and side calls between their calls."""
     draw = np.random.default_rng(seed)
-    told = []
+    workload = busy_workload(draw, sessions)
+    limits = busy_limits(draw, int(draw.integers(1, 5)))
+    return Scenario(workload, BUSY_COST, roofy(BUSY_COST), limits._replace(router=int(draw.integers(0, 3))))
 
-    def a_call(*parents: int, lag_s: float = 0.0) -> Node:
-        return call(int(draw.integers(1, 200)), int(draw.integers(1, 30)), *parents, lag_s=lag_s)
 
-    for arrival in np.cumsum(draw.exponential(draw.choice([0.02, 0.2]), sessions)):
-        nodes = [a_call()]
-        for _ in range(draw.integers(0, 4)):
-            window = range(len(nodes), len(nodes) + int(draw.integers(1, 4)))
-            for _ in window:
-                seconds = float(draw.exponential(0.08))
-                asks = draw.random() < 0.3
-                nodes.append(a_call(window.start - 1) if asks else tool(seconds, window.start - 1))
-            nodes.append(a_call(*window, lag_s=float(draw.exponential(0.01))))
-        told.append(Story(float(arrival), nodes, float(draw.exponential(0.01))))
+def busy_workload(draw: np.random.Generator, sessions: int) -> Workload:
+    arrivals = np.cumsum(draw.exponential(draw.choice([0.01, 0.05, 0.2]), sessions))
+    told = [Story(float(at_s), a_life(draw), float(draw.exponential(0.1))) for at_s in arrivals]
     if draw.random() < 0.8:
         share_prefixes(draw, told)
-    cost = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8, 1e-4, 1e-7)
-    limits = FleetLimits(
-        int(draw.integers(1, 5)),
-        int(draw.integers(0, 3)),
+    return workload_of(told)
+
+
+def a_life(draw: np.random.Generator) -> list[Node]:
+    """Calls with tools, and other calls, between them."""
+
+    def a_call(*parents: int, lag_s: float = 0.0) -> Node:
+        output = int(draw.choice([1, draw.integers(2, 30)], p=[0.2, 0.8]))
+        return call(int(draw.integers(1, 200)), output, *parents, lag_s=lag_s)
+
+    nodes = [a_call()]
+    for _ in range(draw.integers(0, 5)):
+        window = range(len(nodes), len(nodes) + int(draw.integers(1, 4)))
+        for _ in window:
+            seconds = float(draw.exponential(0.08))
+            asks = draw.random() < 0.3
+            nodes.append(a_call(window.start - 1) if asks else tool(seconds, window.start - 1))
+        nodes.append(a_call(*window, lag_s=float(draw.exponential(0.01))))
+    return nodes
+
+
+BUSY_COST = StepCost(4e-3, 3e-5, 1e-8, 2e-4, 2e-7, 3e-3, 1e-6, 2e-5, 1e-8, 1e-4, 1e-7)
+
+
+def busy_limits(draw: np.random.Generator, replicas: int) -> FleetLimits:
+    return FleetLimits(
+        replicas,
+        0,
         int(draw.choice([2, 8, 64])),
         int(draw.choice([32, 128, 8192])),
         BLOCK_TOKENS,
@@ -278,4 +313,3 @@ def crowd(seed: int, sessions: int = 25) -> Scenario:
         int(draw.choice([205, NEVER])),
         int(draw.choice([0, 1, 1])),
     )
-    return Scenario(workload_of(told), cost, roofy(cost), limits)

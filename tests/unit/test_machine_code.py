@@ -175,3 +175,107 @@ def test_where_compiling_fails_numba_does_it(tmp_path: Path, monkeypatch: pytest
         "assert all(isinstance(entry.kernel, Dispatcher) for entry in jit.ENTRIES.values())"
     )
     assert replay_in_a_process(tmp_path, after).startswith("True")
+
+
+# --- a kernel of three lines, compiled as all others are ---
+
+TINY = """
+import numpy as np
+from tracekit.analyzers.kernels import jit
+
+@jit.entry_kernel
+def doubled(numbers):
+    for place in range(numbers.size):
+        numbers[place] *= 2
+    return numbers.size
+
+if __name__ == "__main__":
+    from tracekit.analyzers.kernels import compilation
+    compilation.entry_arguments = lambda: {"doubled": (np.zeros(3, np.int64),)}
+    compilation.main()
+"""
+
+USE = """
+import sys, numpy as np
+from tracekit.analyzers.kernels import jit
+jit.COMPILER = sys.argv[1:]
+import tiny
+numbers = np.arange(3)
+count = tiny.doubled(numbers)
+by_numba = type(getattr(tiny.doubled, "way", None)).__module__.startswith("numba")
+print(count, numbers.tolist(), "found" if jit.CODE else "numba" if by_numba else "compiled")
+"""
+
+
+class TinyHouse:
+    """A folder with a kernel, and a cache that processes share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.cache = folder, folder / "cache"
+        self.kernel = folder / "tiny.py"
+        self.kernel.write_text(TINY)
+        self.env = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+        self.env |= {"NUMBA_CACHE_DIR": str(self.cache), "PYTHONPATH": f"{ROOT}{os.pathsep}{folder}"}
+
+    def start(self, *compiler: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", USE, *(compiler or ["-P", str(self.kernel)])]
+        return subprocess.Popen(
+            words, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def use(self, *compiler: str) -> str:
+        return self.said(self.start(*compiler))
+
+    @staticmethod
+    def said(process: subprocess.Popen[str]) -> str:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        return out.strip()
+
+    def files(self, pattern: str = "*") -> list[Path]:
+        return [each for each in self.cache.glob(pattern) if each.is_file()]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> TinyHouse:
+    return TinyHouse(tmp_path)
+
+
+def test_processes_that_compile_at_once_leave_one_file(house: TinyHouse) -> None:
+    together = [house.start() for _ in range(2)]
+    assert [house.said(process) for process in together] == ["3 [0, 2, 4] compiled"] * 2
+    (kept,) = house.files()
+    content = kept.read_bytes()
+    assert house.use() == "3 [0, 2, 4] found"
+    kept.unlink()
+    house.use()
+    assert kept.read_bytes() == content
+
+
+def test_a_torn_file_is_compiled_anew(house: TinyHouse) -> None:
+    house.use()
+    (kept,) = house.files()
+    content = kept.read_bytes()
+    kept.write_bytes(content[: len(content) // 2])
+    assert house.use() == "3 [0, 2, 4] compiled"
+    assert kept.read_bytes() == content
+
+
+def test_what_failed_is_refused_and_not_tried_again(house: TinyHouse) -> None:
+    assert house.use("-c", "raise SystemExit('no such luck')") == "3 [0, 2, 4] numba"
+    (refused,) = house.files("*.refused")
+    assert refused.read_text() == "no such luck"
+    assert house.use() == "3 [0, 2, 4] numba"
+    assert not house.files("*.machine_code")
+
+
+def test_what_was_stopped_is_tried_again(house: TinyHouse) -> None:
+    assert house.use("-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == "3 [0, 2, 4] numba"
+    assert house.use() == "3 [0, 2, 4] compiled"
+
+
+def test_kernels_run_where_nothing_can_be_kept(house: TinyHouse) -> None:
+    """No folder can be made below a file, by nobody."""
+    house.env |= dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "HOME"), str(house.kernel / "below"))
+    (house.folder / "__pycache__").write_text("")
+    assert house.use() == "3 [0, 2, 4] numba"

@@ -239,6 +239,16 @@ def test_contexts_of_decodes_count_as_in_the_step_in_progress(at_s: float, chose
     assert prefix_aware(told, pool(), slow) == [0, 1, chosen]
 
 
+def test_what_decodes_have_evicted_since_is_not_known() -> None:
+    """At 60.5 s the first replica decodes at context 74, and has used one of 4 blocks that the prompt begins with.
+
+    With all 4 it would have 80 - 64 + 74 = 90 tokens in the way, with 3 it has 106; the other one has 80 + 18.
+    """
+    told = [alone(64, 1), alone(16, 100, 2.0), alone(18, 10, 60.0), follow_up(60.5, 80)]
+    told[3].nodes[0].prefix = (0, 0, 64)
+    assert prefix_aware(told, pool(2, num_blocks=8)) == [0, 0, 1, 1]
+
+
 def test_a_preempted_call_counts_for_all_its_known_tokens() -> None:
     """At 1.5 s replica 0 decodes at context 17 and has a call of 16 known tokens waiting, preempted at 1 s."""
     tight = pool(num_blocks=2, enable_prefix_cache=0)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.oracle.workloads import FLAT, NEVER, Story, call, crowd, fleet, tool, workload_of
-from tracekit.analyzers.kernels.layout import Outcome, Retention, StepCost
-from tracekit.analyzers.kernels.replay import replay
+from tracekit.analyzers.kernels.layout import Outcome, Pool, Retention, Role, Router, StepCost
+from tracekit.analyzers.kernels.replay import replay, replay_pools
 
 SECOND_A_STEP = StepCost(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -76,6 +76,65 @@ def test_what_is_kept_counts_as_held() -> None:
     """64 tokens from 0 s to 21 s, then those of both calls' 80 for a step."""
     outcome = run(Retention.KEEP, [returning(20.0)], num_blocks=100)
     assert outcome.kv_token_s == pytest.approx(64 * 21 + 80)
+
+
+def test_what_is_let_go_in_a_run_of_steps_counts_with_what_the_run_has_taken() -> None:
+    """4 blocks are kept until 20.5 s; the other call has 3 from 19 s on."""
+    told = [returning(60.0), Story(2.0, [call(16, 40)])]
+    assert run(Retention.TTL, told, 19.5, num_blocks=100).kv_peak_tokens == 7 * 16
+
+
+def test_what_a_pass_lets_go_does_not_count_with_what_it_takes() -> None:
+    """8 blocks are kept for a call that finds 8 others and needs one more."""
+    returns = Story(2.0, [call(64, 1), call(64, 1), tool(4.0, 0, 1), call(144, 1, 2)])
+    returns.nodes[3].prefix = (0, 0, 128)
+    outcome = run(Retention.KEEP, [Story(0.0, [call(128, 1)]), returns], num_blocks=100)
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0, 0, 128]
+    assert outcome.kv_peak_tokens == 9 * 16
+
+
+def test_what_was_kept_first_is_let_go_first() -> None:
+    """Two calls end, and their time is over, at one instant; then somebody needs the blocks of one."""
+    told = [
+        *(Story(0.0, [call(1, 1)]) for _ in range(2)),
+        Story(2.0, [call(64, 1), tool(20.0, 0), call(80, 1, 1)]),
+        Story(2.0, [call(64, 1), tool(18.0, 0), call(80, 1, 1)]),
+        Story(10.0, [call(128, 1)]),
+    ]
+    told[2].nodes[2].prefix, told[3].nodes[2].prefix = (2, 0, 64), (3, 0, 64)
+    outcome = run(Retention.TTL, told, 2.0, num_blocks=12)
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0, 0, 0, 0, 64, 0]
+
+
+def test_replicas_schedule_by_number_and_see_what_those_before_let_go() -> None:
+    """At 5 s the first replica is full of what it keeps for a session whose next call the second one admits then."""
+    told = [
+        Story(0.0, [call(64, 1), tool(4.0, 0), call(80, 1, 1)]),
+        Story(0.0, [call(1, 1)]),
+        Story(2.0, [call(32, 10)]),
+        Story(3.0, [call(1, 1)]),
+        Story(4.5, [call(64, 1)]),
+    ]
+    outcome = run(Retention.KEEP, told, num_blocks=8, replicas=2)
+    assert outcome.calls["replica"].tolist() == [0, 1, 1, 0, 1, 0]
+    assert outcome.calls["started_s"].tolist() == [0.0, 5.0, 0.0, 2.0, 3.0, 6.0]
+
+
+def test_a_replica_that_prefills_for_another_keeps_nothing() -> None:
+    kept = fleet()._replace(retention=int(Retention.KEEP))
+    pools = [Pool(SECOND_A_STEP, FLAT, kept._replace(role=int(role))) for role in (Role.PREFILL, Role.DECODE)]
+    outcome = replay_pools(workload_of([Story(0.0, [call(64, 1), tool(9.0, 0), call(64, 1, 1)])]), pools)
+    assert outcome.kv_token_s == pytest.approx(64 + 64)
+
+
+def test_a_replica_that_is_switched_off_keeps_nothing() -> None:
+    """64 tokens until 3 s, those of a call of 10 s elsewhere, and then 80 for a step."""
+    kept = fleet(2, Router.LEAST_OUTSTANDING, min_replicas=1, scale_down_s=2.0)
+    kept = kept._replace(retention=int(Retention.KEEP))
+    told = [returning(20.0), Story(0.5, [call(1, 10)])]
+    outcome = replay(workload_of(told), SECOND_A_STEP, FLAT, kept)
+    assert outcome.calls["replica"].tolist() == [0, 1, 1]
+    assert outcome.kv_token_s == pytest.approx(3 * 64 + 10 * 16 + 80)
 
 
 def test_nothing_is_kept_after_the_last_call() -> None:

@@ -3,15 +3,21 @@
 import pytest
 
 from tests.oracle.workloads import FLAT, Node, Story, call, fleet, workload_of
-from tracekit.analyzers.kernels.layout import Batching, Outcome, StepCost
-from tracekit.analyzers.kernels.replay import replay
+from tracekit.analyzers.kernels.layout import Batching, FleetLimits, Outcome, Pool, Role, Router, StepCost
+from tracekit.analyzers.kernels.replay import replay, replay_pools
 
 SECOND_A_STEP = StepCost(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def run(told: list[Story], slots: int = 2, **limits: int) -> Outcome:
-    slotted = fleet(max_num_seqs=slots, num_blocks=1000, **limits)._replace(batching=int(Batching.SLOTS))
-    return replay(workload_of(told), SECOND_A_STEP, FLAT, slotted)
+def slotted(
+    slots: int = 2, replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: float
+) -> FleetLimits:
+    room = fleet(replicas, router, max_num_seqs=slots, num_blocks=1000, **limits)
+    return room._replace(batching=int(Batching.SLOTS))
+
+
+def run(told: list[Story], slots: int = 2, **limits: float) -> Outcome:
+    return replay(workload_of(told), SECOND_A_STEP, FLAT, slotted(slots, **limits))
 
 
 def after(prompt: int, shared: int, session: int = 0, place: int = 0, output: int = 1) -> Node:
@@ -35,8 +41,26 @@ def test_a_tenth_alike_is_too_little_to_choose_a_slot() -> None:
     """The first slot holds 5 tokens of the third prompt's 100: the other one, left longer ago, is taken."""
     told = [Story(0.0, [call(70, 4)]), Story(0.0, [call(70, 1)]), Story(10.0, [after(100, 5)])]
     assert run(told).calls["cached_tokens"].tolist() == [0, 0, 0]
-    told[2] = Story(10.0, [after(40, 5)])
+    told[2] = Story(10.0, [after(50, 5)])
+    assert run(told).calls["cached_tokens"].tolist() == [0, 0, 0]
+    told[2] = Story(10.0, [after(49, 5)])
     assert run(told).calls["cached_tokens"].tolist() == [0, 0, 5]
+
+
+def test_what_the_slot_left_longest_ago_has_in_common_counts_all_the_same() -> None:
+    told = [Story(0.0, [call(70, 1)]), Story(10.0, [after(100, 5)])]
+    assert run(told, slots=1).calls["cached_tokens"].tolist() == [0, 5]
+
+
+def test_of_slots_as_much_alike_the_first_is_taken() -> None:
+    """The third call begins as both others, and only the second call's text is left to the fourth."""
+    told = [
+        Story(0.0, [call(70, 5)]),
+        Story(0.5, [after(90, 50)]),
+        Story(10.0, [after(60, 50)]),
+        Story(20.0, [after(120, 90, session=1)]),
+    ]
+    assert run(told).calls["cached_tokens"].tolist() == [0, 0, 50, 90]
 
 
 def test_the_slot_most_alike_is_taken() -> None:
@@ -74,3 +98,42 @@ def test_prefixes_in_a_circle_are_refused() -> None:
     told = [Story(0.0, [after(70, 60, session=1)]), Story(5.0, [after(70, 60, session=0)])]
     with pytest.raises(ValueError, match="cycle"):
         run(told)
+
+
+def test_without_a_prefix_cache_slots_keep_nothing() -> None:
+    told = [Story(0.0, [call(70, 6)]), Story(10.0, [after(100, 76)])]
+    assert run(told, enable_prefix_cache=0).calls["cached_tokens"].tolist() == [0, 0]
+
+
+def test_slots_of_a_replica_that_was_switched_off_are_empty() -> None:
+    """The first replica is off from 3 s to 20 s."""
+    told = [
+        Story(0.0, [call(64, 1)]),
+        Story(0.5, [call(1, 10)]),
+        Story(20.0, [call(64, 2)]),
+        Story(20.5, [after(80, 64)]),
+    ]
+    outcome = run(told, replicas=2, router=Router.LEAST_OUTSTANDING, min_replicas=1, scale_down_s=2.0)
+    assert outcome.calls["replica"].tolist() == [0, 1, 1, 0]
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0, 0, 0]
+
+
+def known_by_the_second() -> list[Story]:
+    return [
+        Story(0.0, [call(70, 3)]),
+        Story(0.5, [call(70, 3)]),
+        Story(10.0, [after(100, 60, session=1, output=2)]),
+    ]
+
+
+def test_a_prompt_goes_where_a_slot_knows_it() -> None:
+    outcome = run(known_by_the_second(), replicas=2, router=Router.PREFIX_AWARE)
+    assert outcome.calls["replica"].tolist() == [0, 1, 1]
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0, 60]
+
+
+def test_slots_that_decode_know_the_prompts_that_came() -> None:
+    limits = fleet()._replace(role=int(Role.PREFILL)), slotted(2, 2)._replace(role=int(Role.DECODE))
+    pools = [Pool(SECOND_A_STEP, FLAT, each) for each in limits]
+    outcome = replay_pools(workload_of(known_by_the_second()), pools, Router.PREFIX_AWARE)
+    assert outcome.calls["decode_replica"].tolist() == [1, 2, 2]
