@@ -13,7 +13,6 @@ from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
 from tracekit.analyzers.kernels.layout import Pool, Role, Router
 from tracekit.analyzers.kernels.routing import drawn_bits
 
-
 DRAWN_BITS: Callable[[int, int], int] = getattr(drawn_bits, "py_func", drawn_bits)
 """In plain Python: numba gives kernels no way to be called from there, and the process would end."""
 
