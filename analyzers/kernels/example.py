@@ -51,5 +51,6 @@ def entry_arguments() -> dict[str, tuple[Any, ...]]:
     return {
         "advance": (sim, zeros(64, SEGMENT_ROW), INSTANTS),
         "lay_out": (texts,),
+        "put_in_place": (zeros(1, SEGMENT_ROW), one - one, np.zeros(1, np.int32), zeros(1, SEGMENT_ROW)),
         "join_stretches": (tree_of(texts, 1),),
     }

@@ -66,6 +66,7 @@ from tracekit.analyzers.kernels.retention import (
 )
 from tracekit.analyzers.kernels.routing import can_hold, route
 from tracekit.analyzers.kernels.seats import stand_up
+from tracekit.analyzers.kernels.segments import by_replica
 from tracekit.analyzers.kernels.simulation import (
     CALL,
     IDLE,
@@ -519,13 +520,11 @@ def simulate(sim: Simulation) -> Rows | None:
 def conclude(sim: Simulation, segments: Rows) -> Outcome:
     """Order the segments by replica, then time."""
     tally = sim.tally[0]
-    if sim.engines.size > 1:
-        segments = segments[np.argsort(segments["replica"], kind="stable")]
     return Outcome(
         calls=sim.calls,
         waits=sim.waits,
         sessions=sim.sessions,
-        segments=segments,
+        segments=by_replica(segments, sim.engines.size),
         pools=sim.pools,
         horizon_s=float(tally["horizon_s"]),
         null_idle_s=float(tally["null_idle_s"]),
