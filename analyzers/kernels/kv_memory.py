@@ -59,18 +59,18 @@ HOLDING = np.dtype(
 
 SLOT = np.dtype(
     [
-        ("branch", np.int64),  # NOBODY: of one call only, which shares nothing
-        ("replica", np.int64),
-        ("parent", np.int64),
-        ("start", np.int64),
-        ("cached", np.int64),  # the cache knows its blocks from start to here
-        ("uses", np.int64),  # placed calls whose path ends here, and slots whose parent it is
-        ("passing", np.int64),  # running calls whose path it is on
-        ("growers", np.int64),  # running calls that grow in it
-        ("passers", np.int64),  # of them, those that may grow beyond it: their path does not end here
-        ("runs", np.int64),  # its free blocks, shallowest first
-        ("copies", np.int64),  # oldest first
-        ("next", np.int64),  # of the same branch on another replica; in the list of spare ones
+        ("branch", np.int32),  # NOBODY: of one call only, which shares nothing
+        ("replica", np.int32),
+        ("parent", np.int32),
+        ("start", np.int32),
+        ("cached", np.int32),  # the cache knows its blocks from start to here
+        ("uses", np.int32),  # placed calls whose path ends here, and slots whose parent it is
+        ("passing", np.int32),  # running calls whose path it is on
+        ("growers", np.int32),  # running calls that grow in it
+        ("passers", np.int32),  # of them, those that may grow beyond it: their path does not end here
+        ("runs", np.int32),  # its free blocks, shallowest first
+        ("copies", np.int32),  # oldest first
+        ("next", np.int32),  # of the same branch on another replica; in the list of spare ones
     ],
     align=True,
 )
@@ -78,23 +78,23 @@ SLOT = np.dtype(
 
 RUN = np.dtype(
     [
-        ("slot", np.int64),
-        ("first", np.int64),
-        ("end", np.int64),
-        ("is_copy", np.int64),
-        ("next", np.int64),  # in the queue; in the list of spare ones
-        ("previous", np.int64),
-        ("deeper", np.int64),  # in the slot
+        ("slot", np.int32),
+        ("first", np.int32),
+        ("end", np.int32),
+        ("is_copy", np.int32),
+        ("next", np.int32),  # in the queue; in the list of spare ones
+        ("previous", np.int32),
+        ("deeper", np.int32),  # in the slot
     ],
     align=True,
 )
 
 COPY = np.dtype(
     [
-        ("index", np.int64),
-        ("holder", np.int64),
-        ("run", np.int64),
-        ("next", np.int64),
+        ("index", np.int32),
+        ("holder", np.int32),
+        ("run", np.int32),
+        ("next", np.int32),
     ],
     align=True,
 )
