@@ -17,5 +17,6 @@ def count_kv(sim: Simulation, replica: int, now: float) -> None:
     tally["kv_until_s"] = now
     tally["held_tokens"] += change * sim.memory.block_size
     engine["held_blocks"] = held
-    tally["peak_tokens"] = max(tally["peak_tokens"], held * sim.memory.block_size)
-    tally["peak_fraction"] = max(tally["peak_fraction"], held / sim.pools[engine["pool"]]["num_blocks"])
+    if change > 0:
+        tally["peak_tokens"] = max(tally["peak_tokens"], held * sim.memory.block_size)
+        tally["peak_fraction"] = max(tally["peak_fraction"], held / sim.pools[engine["pool"]]["num_blocks"])
