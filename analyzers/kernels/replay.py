@@ -518,13 +518,13 @@ def simulate(sim: Simulation) -> Rows | None:
 
 
 def conclude(sim: Simulation, segments: Rows) -> Outcome:
-    """Order the segments by replica, then time."""
+    """What came of it, with the segments as they are."""
     tally = sim.tally[0]
     return Outcome(
         calls=sim.calls,
         waits=sim.waits,
         sessions=sim.sessions,
-        segments=by_replica(segments, sim.engines.size),
+        segments=segments,
         pools=sim.pools,
         horizon_s=float(tally["horizon_s"]),
         null_idle_s=float(tally["null_idle_s"]),
@@ -565,7 +565,10 @@ def replay_pools(
         raise ValueError(
             "some steps never started: their graph has a cycle, or parent_count is not its edges"
         )
-    return conclude(sim, segments)
+    outcome, replicas = conclude(sim, segments), sim.engines.size
+    del sim  # what is not told makes room
+    by_replica(outcome.segments, replicas)
+    return outcome
 
 
 def replay(

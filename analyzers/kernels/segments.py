@@ -30,10 +30,9 @@ def put_in_place(segments: Rows, following: Ints, place: SmallInts, spare: Rows)
     return moved
 
 
-def by_replica(segments: Rows, replicas: int) -> Rows:
-    """The segments, g of them in order of time, by replica and then time; in the same memory."""
+def by_replica(segments: Rows, replicas: int) -> None:
+    """Bring segments (g,) that are in order of time into order of replica, then time."""
     if replicas > 1:
         ends = np.cumsum(np.bincount(segments["replica"], minlength=replicas))
         following = np.concatenate([[0], ends[:-1]]).astype(np.int64)
         put_in_place(segments, following, np.zeros(segments.size, np.int32), zeros(1, SEGMENT_ROW))
-    return segments
