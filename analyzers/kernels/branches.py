@@ -25,8 +25,9 @@ BRANCH = np.dtype(
 )
 
 
-LIFT = np.dtype([("depth", np.int32), ("above", np.int32)], align=True)
-"""Of a stretch: how many are above it, and one of them, itself if there is none."""
+LIFT = np.dtype([("depth", np.int32), ("above", np.int32), ("least", np.int32)], align=True)
+"""Of a stretch or a call: how many are above it, and one of them, itself if there is none; of a call also the fewest
+tokens that any on the way there shares with its parent."""
 
 PIECE = np.dtype([("branch", np.int32), ("start", np.int32)], align=True)
 
@@ -78,6 +79,27 @@ def hang(lifts: Rows, stretch: int, parent: int) -> None:
     row["above"] = parent
     if lifts[parent]["depth"] - lifts[one]["depth"] == lifts[one]["depth"] - lifts[two]["depth"]:
         row["above"] = two
+
+
+@entry_kernel
+def lift_calls(parent: SmallInts, shared: SmallInts, order: Ints, lifts: Rows) -> int:
+    """Fill `lifts` (c,) of calls; `shared` (c,) tokens with their parents, `order` (c,) parents first; return c."""
+    for place in range(order.size):
+        call = order[place]
+        above = parent[call]
+        hang(lifts, call, above)
+        least = shared[call]
+        if above != NOBODY and lifts[call]["above"] != above:
+            least = min(least, lifts[above]["least"], lifts[lifts[above]["above"]]["least"])
+        lifts[call]["least"] = least
+    return int(order.size)
+
+
+def lifts_of(parent: SmallInts, shared: SmallInts) -> Rows:
+    """How calls with these parents, or NOBODY, share tokens with those far above, (c,) LIFT."""
+    lifts = np.zeros(parent.size, LIFT)
+    lift_calls(parent, shared, np.argsort(depths(parent), kind="stable"), lifts)
+    return lifts
 
 
 @kernel

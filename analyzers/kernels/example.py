@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracekit.analyzers.kernels.branches import texts_of, tree_of
+from tracekit.analyzers.kernels.branches import LIFT, texts_of, tree_of
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
     SEGMENT_ROW,
@@ -52,5 +52,6 @@ def entry_arguments() -> dict[str, tuple[Any, ...]]:
         "advance": (sim, zeros(64, SEGMENT_ROW), INSTANTS),
         "lay_out": (texts,),
         "put_in_place": (zeros(1, SEGMENT_ROW), one - one, np.zeros(1, np.int32), zeros(1, SEGMENT_ROW)),
+        "lift_calls": (texts.parent, np.zeros(1, np.int32), one - one, zeros(1, LIFT)),
         "join_stretches": (tree_of(texts, 1),),
     }
