@@ -75,7 +75,6 @@ def bytes_per_call(sessions: int) -> dict[str, Any]:
         for name, array in _arrays(part, whole):
             if array.nbytes:  # what was handed on is counted once
                 held.setdefault(array.ctypes.data, (name, resident_bytes(array) / outcome.calls.size))
-    held[segments.ctypes.data] = ("segments by time", resident_bytes(segments) / outcome.calls.size)
     ordered = sorted(held.values(), key=lambda pair: -pair[1])
     return {
         "calls": int(outcome.calls.size),

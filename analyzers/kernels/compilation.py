@@ -17,6 +17,7 @@ from numba.core.funcdesc import default_mangler
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import infer_getattr, intrinsic, lower_getattr_generic, models, register_model
+from numba.np import arrayobj
 from numba.np.arrayobj import make_array, populate_array
 
 from tracekit.analyzers.kernels import jit
@@ -198,14 +199,22 @@ class Names(dict[Any, str]):
         return self.setdefault((name, tuple(given), uid), default_mangler(name, (), uid=len(self)))
 
 
+def index_as_it_is(
+    context: Any, builder: ir.IRBuilder, kind: Any, index: ir.Value, _size: ir.Value
+) -> ir.Value:
+    """Return the index as numba wants it; where it is less than 0 numba would count from the array's end."""
+    return context.cast(builder, index, kind, types.intp)
+
+
 def leave_in_fragments() -> None:
-    """Let numba, in this process from here on, neither optimise nor load what it lowers."""
+    """Let numba, in this process from here on, neither optimise nor load what it lowers, nor count from the end."""
     context = cpu_target.target_context
     context.refresh()
     context.mangler = Names()
     context.create_cpython_wrapper = lambda *_kernel, **_options: None
     context.codegen()._library_class = Fragment
     context.get_executable = lambda *_kernel: [].append  # numba tells kernels apart by it, and never calls it
+    arrayobj.fix_integer_index = index_as_it_is
 
 
 def whole(entries: dict[str, Any]) -> llvm.ModuleRef:

@@ -118,20 +118,23 @@ def block_seconds(engine: Record, phases: Ints, first: int, steps: int) -> float
     elapsed = run_end(engine, index + steps) - engine["run_from_s"]
     phase = (-first) % size
     total = 0.0
+    # steps place, place + size, ... of the run begin when those before them end
+    rounds = (steps - 1) // size
+    count = float(rounds + 1)
+    ones = 0.5 * count * (count - 1.0)
+    squares = ones * (2.0 * count - 1.0) / 3.0
     for place in range(1, min(size + 1, steps)):
+        if place == steps - rounds * size:  # from here on they are one fewer
+            count = float(rounds)
+            ones = 0.5 * count * (count - 1.0)
+            squares = ones * (2.0 * count - 1.0) / 3.0
         calls = phases[phase]
         phase -= 1
         if phase < 0:
             phase = size - 1
         if calls == 0:
             continue
-        # steps place, place + size, ... of the run begin when those before them end
-        count = 1.0
-        if steps - 1 - place >= size:
-            count = float((steps - 1 - place) // size + 1)
         at = float(index + place)
-        ones = 0.5 * count * (count - 1.0)
-        squares = ones * (2.0 * count - 1.0) / 3.0
         sum_k = count * at + size * ones
         sum_kk = count * at * at + 2.0 * at * size * ones + size * size * squares
         begun = engine["run_first_s"] * sum_k + 0.5 * engine["run_growth_s"] * (sum_kk - sum_k)

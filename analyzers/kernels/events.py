@@ -20,11 +20,14 @@ ENTRY = np.dtype([("key", np.float64), ("item", np.int64)], align=True)
 Decodes: step count at end; rank of admission << TICKET_BITS | ticket."""
 
 
+# heaps of four children a node: half as many levels, each one line of cache
+
+
 @kernel
 def heap_push(heap: Rows, size: int, key: float, item: int) -> None:
     hole = size
     while hole > 0:
-        parent = (hole - 1) >> 1
+        parent = (hole - 1) >> 2
         above = heap[parent]
         if above["key"] < key or (above["key"] == key and above["item"] < item):
             break
@@ -42,18 +45,18 @@ def heap_pop(heap: Rows, size: int) -> None:
     hole = 0
     child = 1
     while child < size - 1:
-        below = heap[child]
-        right = heap[child + 1]
-        if child + 1 < size - 1 and (
-            right["key"] < below["key"] or (right["key"] == below["key"] and right["item"] < below["item"])
-        ):
-            child += 1
-            below = right
+        least = child
+        for other in range(child + 1, min(child + 4, size - 1)):
+            if heap[other]["key"] < heap[least]["key"] or (
+                heap[other]["key"] == heap[least]["key"] and heap[other]["item"] < heap[least]["item"]
+            ):
+                least = other
+        below = heap[least]
         if key < below["key"] or (key == below["key"] and item < below["item"]):
             break
         heap[hole] = below
-        hole = child
-        child = 2 * hole + 1
+        hole = least
+        child = 4 * hole + 1
     heap[hole]["key"] = key
     heap[hole]["item"] = item
 
@@ -66,7 +69,7 @@ def heap_remove(heap: Rows, size: int, item: int) -> None:
         hole += 1
     # up to the top, as if it were less than all others
     while hole > 0:
-        parent = (hole - 1) >> 1
+        parent = (hole - 1) >> 2
         heap[hole] = heap[parent]
         hole = parent
     heap_pop(heap, size)

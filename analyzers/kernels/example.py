@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tracekit.analyzers.kernels.branches import texts_of
+from tracekit.analyzers.kernels.branches import LIFT, texts_of, tree_of
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
     SEGMENT_ROW,
@@ -47,7 +47,11 @@ def entry_arguments() -> dict[str, tuple[Any, ...]]:
     """Return, by name, what each entry could be called with."""
     one = np.ones(1, np.int64)
     sim = prepare(one_call(), pool_rows([Pool(NO_COST, DARK, ONE_REPLICA)]), 0, 0, 0)
+    texts = texts_of(np.full(1, NOBODY, np.int32), np.zeros(1, np.int32), one, 1)
     return {
         "advance": (sim, zeros(64, SEGMENT_ROW), INSTANTS),
-        "lay_out": (texts_of(np.full(1, NOBODY, np.int32), np.zeros(1, np.int32), one, 1),),
+        "lay_out": (texts,),
+        "put_in_place": (zeros(1, SEGMENT_ROW), one - one, np.zeros(1, np.int32), zeros(1, SEGMENT_ROW)),
+        "lift_calls": (texts.parent, np.zeros(1, np.int32), one - one, zeros(1, LIFT)),
+        "join_stretches": (tree_of(texts, 1),),
     }

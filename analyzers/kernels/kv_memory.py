@@ -46,7 +46,11 @@ HOLDING = np.dtype(
         ("anchor", np.int64),  # of a decode: tokens computed, less the clock, and 1
         ("next", np.int64),  # running, in order of admission
         ("previous", np.int64),
-        ("next_grower", np.int64),  # running with the same slot
+        (
+            "grows_in",
+            np.int64,
+        ),  # while it runs, the slot of the first block of its path that it has not filled
+        ("next_grower", np.int64),  # that grow in the same slot
         ("previous_grower", np.int64),
     ],
     align=True,
@@ -55,17 +59,18 @@ HOLDING = np.dtype(
 
 SLOT = np.dtype(
     [
-        ("branch", np.int64),  # NOBODY: of one call only, which shares nothing
-        ("replica", np.int64),
-        ("parent", np.int64),
-        ("start", np.int64),
-        ("cached", np.int64),  # the cache knows its blocks from start to here
-        ("uses", np.int64),  # placed calls whose path ends here, and slots whose parent it is
-        ("passing", np.int64),  # running calls whose path it is on
-        ("growers", np.int64),  # running calls whose path ends here
-        ("runs", np.int64),  # its free blocks, shallowest first
-        ("copies", np.int64),  # oldest first
-        ("next", np.int64),  # of the same branch on another replica; in the list of spare ones
+        ("branch", np.int32),  # NOBODY: of one call only, which shares nothing
+        ("replica", np.int32),
+        ("parent", np.int32),
+        ("start", np.int32),
+        ("cached", np.int32),  # the cache knows its blocks from start to here
+        ("uses", np.int32),  # placed calls whose path ends here, and slots whose parent it is
+        ("passing", np.int32),  # running calls whose path it is on
+        ("growers", np.int32),  # running calls that grow in it
+        ("passers", np.int32),  # of them, those that may grow beyond it: their path does not end here
+        ("runs", np.int32),  # its free blocks, shallowest first
+        ("copies", np.int32),  # oldest first
+        ("next", np.int32),  # of the same branch on another replica; in the list of spare ones
     ],
     align=True,
 )
@@ -73,23 +78,23 @@ SLOT = np.dtype(
 
 RUN = np.dtype(
     [
-        ("slot", np.int64),
-        ("first", np.int64),
-        ("end", np.int64),
-        ("is_copy", np.int64),
-        ("next", np.int64),  # in the queue; in the list of spare ones
-        ("previous", np.int64),
-        ("deeper", np.int64),  # in the slot
+        ("slot", np.int32),
+        ("first", np.int32),
+        ("end", np.int32),
+        ("is_copy", np.int32),
+        ("next", np.int32),  # in the queue; in the list of spare ones
+        ("previous", np.int32),
+        ("deeper", np.int32),  # in the slot
     ],
     align=True,
 )
 
 COPY = np.dtype(
     [
-        ("index", np.int64),
-        ("holder", np.int64),
-        ("run", np.int64),
-        ("next", np.int64),
+        ("index", np.int32),
+        ("holder", np.int32),
+        ("run", np.int32),
+        ("next", np.int32),
     ],
     align=True,
 )
@@ -178,6 +183,7 @@ def new_slot(memory: KvMemory, replica: int, branch: int, start: int) -> int:
     row["uses"] = 0
     row["passing"] = 0
     row["growers"] = NOBODY
+    row["passers"] = 0
     row["runs"] = NOBODY
     row["copies"] = NOBODY
     if branch != NOBODY:
@@ -372,6 +378,32 @@ def forget_one(memory: KvMemory, slot: int, index: int, run: int) -> None:
 
 
 @kernel
+def join_growers(memory: KvMemory, call: int, slot: int) -> None:
+    holding = memory.holdings[call]
+    row = memory.slots[slot]
+    row["passers"] += slot != holding["slot"]
+    holding["grows_in"] = slot
+    holding["next_grower"] = row["growers"]
+    holding["previous_grower"] = NOBODY
+    if row["growers"] != NOBODY:
+        memory.holdings[row["growers"]]["previous_grower"] = call
+    row["growers"] = call
+
+
+@kernel
+def leave_growers(memory: KvMemory, call: int) -> None:
+    holding = memory.holdings[call]
+    row = memory.slots[holding["grows_in"]]
+    row["passers"] -= holding["grows_in"] != holding["slot"]
+    if holding["previous_grower"] == NOBODY:
+        row["growers"] = holding["next_grower"]
+    else:
+        memory.holdings[holding["previous_grower"]]["next_grower"] = holding["next_grower"]
+    if holding["next_grower"] != NOBODY:
+        memory.holdings[holding["next_grower"]]["previous_grower"] = holding["previous_grower"]
+
+
+@kernel
 def remember(memory: KvMemory, call: int, full: int) -> None:
     """Let the cache know the call's first blocks, which are full; `growers` of its slots are up to date."""
     holding = memory.holdings[call]
@@ -380,7 +412,10 @@ def remember(memory: KvMemory, call: int, full: int) -> None:
         return
     slot = holding["slot"]
     end = holding["end"]
+    grows_in = slot
     while slot != NOBODY and end > known:
+        if end > full:
+            grows_in = slot
         row = memory.slots[slot]
         last = min(full, end)
         for index in range(max(known, row["start"]), min(last, row["cached"])):
@@ -389,17 +424,45 @@ def remember(memory: KvMemory, call: int, full: int) -> None:
         end = row["start"]
         slot = row["parent"]
     holding["full"] = full
+    if grows_in != holding["grows_in"]:
+        leave_growers(memory, call)
+        join_growers(memory, call, grows_in)
+
+
+@kernel
+def bring_growers_up_to_date(memory: KvMemory, pool: Record, slot: int) -> None:
+    call = memory.slots[slot]["growers"]
+    while call != NOBODY:
+        holding = memory.holdings[call]
+        following = holding["next_grower"]
+        if holding["decodes"]:
+            remember(memory, call, (holding["anchor"] + pool["clock"] - 1) // memory.block_size)
+        call = following
 
 
 @kernel
 def bring_up_to_date(memory: KvMemory, pool: Record, slot: int) -> None:
-    """Let the cache know what the decoding calls whose path ends in the slot have filled since."""
-    call = memory.slots[slot]["growers"]
-    while call != NOBODY:
-        holding = memory.holdings[call]
-        if holding["decodes"]:
-            remember(memory, call, (holding["anchor"] + pool["clock"] - 1) // memory.block_size)
-        call = holding["next_grower"]
+    """Let the cache know what decoding calls have filled of the slot since; some may have come from above it."""
+    bring_growers_up_to_date(memory, pool, slot)
+    above = memory.slots[slot]["parent"]
+    while above != NOBODY:
+        if memory.slots[above]["passers"] > 0:
+            bring_growers_up_to_date(memory, pool, above)
+        above = memory.slots[above]["parent"]
+
+
+@kernel
+def is_still(memory: KvMemory, slot: int) -> bool:
+    """Whether no decode step fills or copies a block of the slot."""
+    row = memory.slots[slot]
+    if row["copies"] != NOBODY or row["growers"] != NOBODY:
+        return False
+    above = row["parent"]
+    while above != NOBODY:
+        if memory.slots[above]["passers"] > 0:
+            return False
+        above = memory.slots[above]["parent"]
+    return True
 
 
 @kernel
@@ -565,14 +628,11 @@ def hold(memory: KvMemory, replica: int, call: int, blocks: int) -> None:
     if not pool["caching"]:
         return
     slot = holding["slot"]
-    growers = memory.slots[slot]["growers"]
-    holding["next_grower"] = growers
-    holding["previous_grower"] = NOBODY
-    if growers != NOBODY:
-        memory.holdings[growers]["previous_grower"] = call
-    memory.slots[slot]["growers"] = call
     end = holding["end"]
+    grows_in = slot
     while slot != NOBODY:
+        if end > blocks:
+            grows_in = slot
         row = memory.slots[slot]
         row["passing"] += 1
         end = min(end, blocks)
@@ -590,6 +650,7 @@ def hold(memory: KvMemory, replica: int, call: int, blocks: int) -> None:
             run = row["runs"]
         end = row["start"]
         slot = row["parent"]
+    join_growers(memory, call, grows_in)
 
 
 @kernel
@@ -636,12 +697,10 @@ def take_from_front(memory: KvMemory, pool: Record, blocks: int) -> bool:
     if pool["empty"] > 0 or pool["queue_head"] == NOBODY:
         return False
     run = memory.runs[pool["queue_head"]]
-    slot = memory.slots[run["slot"]]
-    is_simple = slot["copies"] == NOBODY and slot["growers"] == NOBODY
-    if not is_simple or blocks >= run["end"] - run["first"]:
+    if blocks >= run["end"] - run["first"] or not is_still(memory, run["slot"]):
         return False
     run["end"] -= blocks
-    slot["cached"] = run["end"]
+    memory.slots[run["slot"]]["cached"] = run["end"]
     pool["free"] -= blocks
     memory.stock[0]["evicted"] += blocks
     return True
@@ -702,17 +761,6 @@ def leave_running(memory: KvMemory, pool: Record, holding: Record) -> None:
 
 
 @kernel
-def leave_growers(memory: KvMemory, holding: Record) -> None:
-    slot = holding["slot"]
-    if holding["previous_grower"] == NOBODY:
-        memory.slots[slot]["growers"] = holding["next_grower"]
-    else:
-        memory.holdings[holding["previous_grower"]]["next_grower"] = holding["next_grower"]
-    if holding["next_grower"] != NOBODY:
-        memory.holdings[holding["next_grower"]]["previous_grower"] = holding["previous_grower"]
-
-
-@kernel
 def stop(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
     """Let a running call, of which `tokens` tokens are computed, hold no more than the blocks that the cache knows."""
     pool = memory.pools[replica]
@@ -724,7 +772,7 @@ def stop(memory: KvMemory, replica: int, call: int, tokens: int) -> None:
     pool["empty"] += empty
     pool["free"] += empty
     if pool["caching"]:
-        leave_growers(memory, holding)
+        leave_growers(memory, call)
 
 
 @kernel
@@ -815,8 +863,7 @@ def simple_stock(memory: KvMemory, replica: int) -> int:
         if run == NOBODY:
             break
         row = memory.runs[run]
-        slot = memory.slots[row["slot"]]
-        if slot["copies"] != NOBODY or slot["growers"] != NOBODY:
+        if not is_still(memory, row["slot"]):
             break
         blocks += row["end"] - row["first"]
         run = row["next"]

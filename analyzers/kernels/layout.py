@@ -272,16 +272,17 @@ CALL_ROW = np.dtype(
 
 SEGMENT_ROW = np.dtype(
     [
-        ("replica", np.int64),
-        ("state", np.int64),
-        ("cause", np.int64),
         ("start_s", np.float64),
         ("end_s", np.float64),
         ("energy_j", np.float64),
-        ("steps", np.int64),
+        ("replica", np.int32),
+        ("steps", np.int32),
+        ("state", np.int8),
+        ("cause", np.int8),
     ],
     align=True,
 )
+"""There are about as many as calls."""
 
 WAIT_ROW = np.dtype(
     [

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from tracekit.analyzers.kernels.branches import depths, no_prefixes, prefixes
+from tracekit.analyzers.kernels.branches import LIFT, lifts_of, no_prefixes, prefixes
 from tracekit.analyzers.kernels.events import ENTRY, KIND_SHIFT, START, first_ends
 from tracekit.analyzers.kernels.kv_memory import KvMemory, prepare_memory
 from tracekit.analyzers.kernels.layout import (
@@ -199,7 +199,7 @@ def prepare(
         seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
         prefix_call=nothing if tree is None else tree.parent,
         prefix_tokens=nothing if tree is None else tree.shared,
-        prefix_depth=nothing if tree is None else depths(tree.parent),
+        prefix_lifts=zeros(0, LIFT) if tree is None else lifts_of(tree.parent, tree.shared),
         tickets=zeros(call.size, TICKET),
         agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s),
         places=prepare_places(workload, call, tiers.size),

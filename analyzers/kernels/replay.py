@@ -67,6 +67,7 @@ from tracekit.analyzers.kernels.retention import (
 )
 from tracekit.analyzers.kernels.routing import can_hold, route
 from tracekit.analyzers.kernels.seats import stand_up
+from tracekit.analyzers.kernels.segments import by_replica
 from tracekit.analyzers.kernels.simulation import (
     CALL,
     IDLE,
@@ -525,10 +526,8 @@ def simulate(sim: Simulation) -> Rows | None:
 
 
 def conclude(sim: Simulation, segments: Rows) -> Outcome:
-    """Order the segments by replica, then time."""
+    """What came of it, with the segments as they are."""
     tally = sim.tally[0]
-    if sim.engines.size > 1:
-        segments = segments[np.argsort(segments["replica"], kind="stable")]
     return Outcome(
         calls=sim.calls,
         waits=sim.waits,
@@ -574,7 +573,10 @@ def replay_pools(
         raise ValueError(
             "some steps never started: their graph has a cycle, or parent_count is not its edges"
         )
-    return conclude(sim, segments)
+    outcome, replicas = conclude(sim, segments), sim.engines.size
+    del sim  # what is not told makes room
+    by_replica(outcome.segments, replicas)
+    return outcome
 
 
 def replay(

@@ -47,11 +47,12 @@ def take_turn(sim: Simulation, tier: int, prompt: int, output: int) -> int:
 def least_outstanding(sim: Simulation, tier: int, prompt: int, output: int) -> int:
     row = sim.tiers[tier]
     chosen = NOBODY
+    least = 0
     for replica in range(row["first_replica"], row["end_replica"]):
-        if is_open(sim, replica, prompt, output) and (
-            chosen == NOBODY or sim.engines[replica]["outstanding"] < sim.engines[chosen]["outstanding"]
-        ):
+        outstanding = int(sim.engines[replica]["outstanding"])
+        if (chosen == NOBODY or outstanding < least) and is_open(sim, replica, prompt, output):
             chosen = replica
+            least = outstanding
     return chosen
 
 

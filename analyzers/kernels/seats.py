@@ -11,16 +11,29 @@ LEAST_ALIKE = 0.1
 @kernel
 def common_tokens(sim: Simulation, one: int, other: int) -> int:
     """Return how many tokens two calls' texts begin with alike, by the tree of prefixes."""
+    lifts = sim.prefix_lifts
+    if lifts[one]["depth"] < lifts[other]["depth"]:
+        one, other = other, one
     tokens = 2**62
-    while one != other:
-        if sim.prefix_depth[one] >= sim.prefix_depth[other]:
-            tokens = min(tokens, int(sim.prefix_tokens[one]))
-            one = int(sim.prefix_call[one])
+    while lifts[one]["depth"] > lifts[other]["depth"]:
+        above = lifts[one]["above"]
+        if lifts[above]["depth"] >= lifts[other]["depth"]:
+            tokens = min(tokens, int(lifts[one]["least"]))
         else:
-            tokens = min(tokens, int(sim.prefix_tokens[other]))
-            other = int(sim.prefix_call[other])
-        if min(one, other) == NOBODY:
+            tokens = min(tokens, int(sim.prefix_tokens[one]))
+            above = sim.prefix_call[one]
+        one = int(above)
+    while one != other:
+        if lifts[one]["depth"] == 0:
             return 0
+        if lifts[one]["above"] != lifts[other]["above"]:
+            tokens = min(tokens, int(lifts[one]["least"]), int(lifts[other]["least"]))
+            one = int(lifts[one]["above"])
+            other = int(lifts[other]["above"])
+        else:
+            tokens = min(tokens, int(sim.prefix_tokens[one]), int(sim.prefix_tokens[other]))
+            one = int(sim.prefix_call[one])
+            other = int(sim.prefix_call[other])
     return tokens
 
 
@@ -29,7 +42,7 @@ def alike(sim: Simulation, replica: int, seat: int, call: int, most: int) -> int
     """Return how many tokens of the prompt, `most` at the most, are in the slot."""
     row = sim.seats[replica, seat]
     caching = sim.pools[sim.engines[replica]["pool"]]["enable_prefix_cache"]
-    if not caching or row["call"] == NOBODY or sim.prefix_depth.size == 0:
+    if not caching or row["call"] == NOBODY or sim.prefix_lifts.size == 0:
         return 0
     return int(min(row["tokens"], most, common_tokens(sim, call, row["call"])))
 

@@ -236,7 +236,7 @@ class Simulation(NamedTuple):
     seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots, and the next three are empty
     prefix_call: SmallInts  # (c,) whose text the prompt begins with
     prefix_tokens: SmallInts  # (c,) so many tokens
-    prefix_depth: SmallInts  # (c,) calls above it in that tree
+    prefix_lifts: Rows  # (c,) LIFT, ways up that tree
     tickets: Rows  # (c,) TICKET
     agents: Rows  # (s,) AGENT
     places: Rows  # (s, t) PLACE

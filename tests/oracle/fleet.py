@@ -14,6 +14,9 @@ from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
 from tracekit.analyzers.kernels.layout import Pool, Role, Router
 from tracekit.analyzers.kernels.routing import drawn_bits
 
+DRAWN_BITS: Callable[[int, int], int] = getattr(drawn_bits, "py_func", drawn_bits)
+"""In plain Python: numba gives kernels no way to be called from there, and the process would end."""
+
 
 def can_hold(pool: Pool, call: Call) -> bool:
     limits = pool.limits
@@ -98,7 +101,7 @@ class Fleet:
         if n < 2:
             return is_open[0]
         with np.errstate(over="ignore"):
-            bits = int(drawn_bits(self.seed, 2 * call.number + tier))
+            bits = int(DRAWN_BITS(self.seed, 2 * call.number + tier))
         one, other = bits % n, (bits >> 31) % (n - 1)
         if other >= one:
             other += 1

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.oracle.fleet import DRAWN_BITS
 from tests.oracle.workloads import FLAT, NEVER, Story, call, fleet, gap, tool, workload_of
 from tracekit.analyzers.kernels.layout import (
     BLOCK_TOKENS,
@@ -17,7 +18,6 @@ from tracekit.analyzers.kernels.layout import (
     StepCost,
 )
 from tracekit.analyzers.kernels.replay import replay_pools
-from tracekit.analyzers.kernels.routing import drawn_bits
 
 FREE = StepCost(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 SECOND_A_STEP = FREE._replace(base_s=1.0)
@@ -163,7 +163,7 @@ def less_loaded_of_two(seed: int, draws: range) -> list[int]:
     chosen = []
     for draw in draws:
         with np.errstate(over="ignore"):
-            bits = int(drawn_bits(seed, draw))
+            bits = int(DRAWN_BITS(seed, draw))
         pair = [0, 1, 2]
         one = pair.pop(bits % 3)
         other = pair[(bits >> 31) % 2]

@@ -1,12 +1,39 @@
 """A replica with slots, one rule at a time; steps take 1 s whatever is in them."""
 
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
 import pytest
 
 from tests.oracle.workloads import FLAT, Node, Story, call, fleet, workload_of
-from tracekit.analyzers.kernels.layout import Batching, FleetLimits, Outcome, Pool, Role, Router, StepCost
+from tracekit.analyzers.kernels.layout import (
+    Batching,
+    FleetLimits,
+    Outcome,
+    Pool,
+    Role,
+    Router,
+    Rows,
+    StepCost,
+)
+from tracekit.analyzers.kernels.prepare import pool_rows, prepare
 from tracekit.analyzers.kernels.replay import replay, replay_pools
+from tracekit.analyzers.kernels.seats import common_tokens
 
 SECOND_A_STEP = StepCost(1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+
+class CountedReads:
+    """Rows, and how often one was read."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows, self.reads = rows, 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.reads += 1
+        return self.rows[place]
 
 
 def slotted(
@@ -137,3 +164,36 @@ def test_slots_that_decode_know_the_prompts_that_came() -> None:
     pools = [Pool(SECOND_A_STEP, FLAT, each) for each in limits]
     outcome = replay_pools(workload_of(known_by_the_second()), pools, Router.PREFIX_AWARE)
     assert outcome.calls["decode_replica"].tolist() == [1, 2, 2]
+
+
+def test_common_text_is_found_however_far_the_calls_are_apart() -> None:
+    """In a forest of prefixes, against a walk from parent to parent; in steps that grow with the logarithm."""
+    draw = np.random.default_rng(3)
+    nodes = [call(4_000, 1)]
+    for number in range(1, 600):
+        parent = int(draw.integers(max(0, number - 3), number))
+        nodes.append(after(4_000, int(draw.integers(0, 4_001)), place=parent))
+    nodes[300].prefix = None
+    limits = fleet(max_num_seqs=2, num_blocks=1000)._replace(batching=int(Batching.SLOTS))
+    pools = pool_rows([Pool(SECOND_A_STEP, FLAT, limits)])
+    sim = prepare(workload_of([Story(0.0, nodes)]), pools, 0, 0, 0)
+    common = getattr(common_tokens, "py_func", common_tokens)
+
+    def ways_up(one: int) -> dict[int, int]:
+        """The calls above, and the fewest tokens shared on the way to each."""
+        ways, least = {one: 2**62}, 2**62
+        while sim.prefix_call[one] >= 0:
+            least = min(least, int(sim.prefix_tokens[one]))
+            one = int(sim.prefix_call[one])
+            ways[one] = least
+        return ways
+
+    for _ in range(2_000):
+        one, other = draw.integers(0, len(nodes), 2).tolist()
+        mine, theirs = ways_up(one), ways_up(other)
+        met = next((above for above in mine if above in theirs), None)
+        expected = 0 if met is None else min(mine[met], theirs[met])
+        assert common(sim, one, other) == expected
+    counted = CountedReads(sim.prefix_lifts)
+    common(sim._replace(prefix_lifts=counted), 599, 0)
+    assert 0 < counted.reads < 200
