@@ -14,6 +14,7 @@ from tracekit.analyzers.kernels.decode_run import (
 )
 from tracekit.analyzers.kernels.events import heap_pop, heap_push, heap_remove, set_end
 from tracekit.analyzers.kernels.idleness import append_segment, leave_idle, leave_passed_over, session_of
+from tracekit.analyzers.kernels.inner_start import next_mark, open_inner_edges
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
 from tracekit.analyzers.kernels.kv_memory import (
     blocks_for,
@@ -77,7 +78,7 @@ def enter_decode(sim: Simulation, replica: int, ticket: int) -> None:
     phases = sim.phases[replica]
     phases[holding["anchor"] % phases.size] += 1
     credit_decodes(engine, sim.calls[row["call"]], holding["anchor"], -1.0, price(sim, engine))
-    last = engine["decode_steps"] + row["prompt"] + row["output"] - context
+    last = engine["decode_steps"] + row["prompt"] + next_mark(sim, ticket) - context
     heap_push(sim.finishes[replica], engine["decodes"], float(last), (row["rank"] << TICKET_BITS) | ticket)
     engine["decodes"] += 1
     engine["contexts"] += context
@@ -423,16 +424,32 @@ def see_decodes(sim: Simulation, replica: int) -> None:
 
 
 @kernel
-def finished_decode(sim: Simulation, replica: int) -> int:
+def goes_on(sim: Simulation, replica: int, ticket: int, now: float) -> bool:
+    """Open the edges to steps that start at the call's latest token; return whether it has more to emit."""
+    engine = sim.engines[replica]
+    row = sim.tickets[ticket]
+    emitted = sim.memory.holdings[ticket]["anchor"] + engine["decode_steps"] - row["prompt"]
+    row["next_inner"] = open_inner_edges(sim, row["next_inner"], emitted, now)
+    if emitted == row["output"]:
+        return False
+    mark = engine["decode_steps"] + next_mark(sim, ticket) - emitted
+    item = (row["rank"] << TICKET_BITS) | ticket
+    heap_push(sim.finishes[replica], engine["decodes"] - 1, float(mark), item)
+    return True
+
+
+@kernel
+def finished_decode(sim: Simulation, replica: int, now: float) -> int:
     """Take a decoding call that has all its tokens out of the decodes and return it; NOBODY if there is none."""
     engine = sim.engines[replica]
     finishes = sim.finishes[replica]
-    if engine["decodes"] == 0 or finishes[0]["key"] > engine["decode_steps"]:
-        return NOBODY
-    ticket = int(finishes[0]["item"] & TICKET_MASK)
-    heap_pop(finishes, engine["decodes"])
-    leave_decode(sim, replica, ticket)
-    return ticket
+    while engine["decodes"] > 0 and finishes[0]["key"] <= engine["decode_steps"]:
+        ticket = int(finishes[0]["item"] & TICKET_MASK)
+        heap_pop(finishes, engine["decodes"])
+        if sim.tickets[ticket]["next_inner"] == NOBODY or not goes_on(sim, replica, ticket, now):
+            leave_decode(sim, replica, ticket)
+            return ticket
+    return NOBODY
 
 
 @kernel

@@ -31,6 +31,7 @@ from tracekit.analyzers.kernels.simulation import (
     ENGINE,
     IDLE,
     IDLE_TALLY,
+    INNER,
     NO_CAUSE,
     OFF,
     PLACE,
@@ -91,6 +92,34 @@ def prepare_roots(workload: Workload) -> Rows:
     start_s = workload.session_arrival_s[workload.session[root]] + workload.lag_s[root]
     order = np.argsort(start_s, kind="stable")
     return zeros(root.size, ENTRY, key=start_s[order], item=(START << KIND_SHIFT) | root[order])
+
+
+class Edges(NamedTuple):
+    """The workload's edges, those to steps that start inside their parent apart."""
+
+    child_start: SmallInts  # (n + 1,)
+    children: SmallInts  # (m - k,)
+    inner: Rows  # (k,) INNER
+
+
+def prepare_edges(workload: Workload) -> Edges:
+    start, edge = workload.child_start, workload.inner_edge
+    parent = np.searchsorted(start, edge, side="right") - 1
+    token = np.maximum(workload.inner_token, 0)
+    by_token = np.lexsort((token, parent))
+    inner = zeros(
+        edge.size,
+        INNER,
+        parent=parent[by_token],
+        token=token[by_token],
+        fraction=workload.inner_fraction[by_token],
+        child=workload.child_index[edge][by_token],
+    )
+    if edge.size == 0:
+        return Edges(small(start), small(workload.child_index), inner)
+    return Edges(
+        small(start - np.searchsorted(edge, start)), small(np.delete(workload.child_index, edge)), inner
+    )
 
 
 class CallPrefixes(NamedTuple):
@@ -166,6 +195,7 @@ def prepare(
     known = call_prefixes(workload, calls_before)
     slots = int(pools["max_num_seqs"][pools["batching"] == Batching.SLOTS].max(initial=0))
     tree = known if slots > 0 else None
+    edges = prepare_edges(workload)
     nothing = np.zeros(0, np.int32)
     return Simulation(
         router=router,
@@ -177,14 +207,15 @@ def prepare(
         output_tokens=small(workload.output_tokens),
         duration_s=floats(workload.duration_s),
         lag_s=floats(workload.lag_s),
-        child_start=small(workload.child_start),
-        children=small(workload.child_index),
+        child_start=edges.child_start,
+        children=edges.children,
+        inner=edges.inner,
         calls_before=calls_before,
         parents_left=np.array(workload.parent_count, np.int32),
         arrival_s=arrival_s,
         pools=pools,
         tiers=tiers,
-        events=zeros(steps + 2 * call.size + 4 * engines.size, ENTRY),
+        events=zeros(steps + edges.inner.size + 2 * call.size + 4 * engines.size, ENTRY),
         roots=prepare_roots(workload),
         ends=ends,
         winners=winners,
@@ -222,3 +253,7 @@ def check(workload: Workload, pools: Rows) -> None:
         raise ValueError("pools either all do both, or some prefill and the others decode")
     if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
         raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
+    if np.any((workload.inner_fraction < 0.0) | (workload.inner_fraction > 1.0)):
+        raise ValueError("a step that starts inside its parent does so at a fraction of it from 0 to 1")
+    if np.any(np.diff(workload.inner_edge) <= 0):
+        raise ValueError("edges to steps that start inside their parent are named once, in ascending order")

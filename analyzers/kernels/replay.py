@@ -27,6 +27,7 @@ from tracekit.analyzers.kernels.events import (
     IDENT_MASK,
     KIND_SHIFT,
     LAPSE,
+    OPENING,
     READY,
     START,
     heap_pop,
@@ -38,6 +39,14 @@ from tracekit.analyzers.kernels.idleness import (
     recount_session,
     session_of,
     settle_causes,
+)
+from tracekit.analyzers.kernels.inner_start import (
+    EVERY_TOKEN,
+    expect_openings,
+    first_inner_edge,
+    open_edge,
+    open_inner_edge,
+    open_inner_edges,
 )
 from tracekit.analyzers.kernels.jit import entry_kernel, kernel
 from tracekit.analyzers.kernels.kv_memory import leave, settle
@@ -126,15 +135,15 @@ def take_event(sim: Simulation, now: float) -> int:
 
 @kernel
 def end_step(sim: Simulation, step: int, now: float) -> None:
-    """Post the start of every step whose last parent this was."""
+    """Open every edge to another step that is not open yet."""
     session = int(sim.session[step])
     sim.tally[0]["steps_left"] -= 1
     sim.sessions[session]["end_s"] = now + sim.agents[session]["tail_s"]
     for edge in range(sim.child_start[step], sim.child_start[step + 1]):
-        child = int(sim.children[edge])
-        sim.parents_left[child] -= 1
-        if sim.parents_left[child] == 0:
-            post(sim, now + sim.lag_s[child], START, child)
+        open_edge(sim, int(sim.children[edge]), now)
+    inner = first_inner_edge(sim, step)
+    if inner != NOBODY:
+        open_inner_edges(sim, inner, EVERY_TOKEN, now)
 
 
 @kernel
@@ -198,6 +207,9 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     row["step"] = step
     row["session"] = session
     row["queued_s"] = now
+    inner = first_inner_edge(sim, step)
+    if inner != NOBODY:
+        inner = open_inner_edges(sim, inner, 0, now)
     sim.places[session, 0]["to_place"] -= 1
     if not is_servable(sim, prompt, output):
         refuse(sim, call, now)
@@ -221,6 +233,7 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     entry["owed"] = 0
     entry["passed_over"] = 0
     entry["came_with_kv"] = 0
+    entry["next_inner"] = inner
     if sim.router == PREFIX_AWARE:
         owe(sim, replica, ticket, prompt - int(sim.foreseen[replica]) * sim.memory.block_size)
     place_ticket(sim, replica, ticket)
@@ -252,6 +265,7 @@ def start_step(sim: Simulation, step: int, now: float) -> None:
         row["idle_s"] = -agent["tool_share_s"]
         row["idle_j"] = -agent["tool_share_j"]
     post(sim, now + sim.duration_s[step], END, step)
+    expect_openings(sim, step, now)
 
 
 @kernel
@@ -358,6 +372,8 @@ def finish_prompt(sim: Simulation, replica: int, ticket: int, now: float) -> Non
     row = sim.tickets[ticket]
     if row["goal"] == row["prompt"]:
         sim.calls[row["call"]]["first_token_s"] = now
+    if row["next_inner"] != NOBODY:
+        row["next_inner"] = open_inner_edges(sim, row["next_inner"], row["goal"] + 1 - row["prompt"], now)
     if row["goal"] + 1 == row["prompt"] + row["output"]:
         end_call(sim, replica, ticket, now)
     elif sim.pools[sim.engines[replica]["pool"]]["role"] == ROLE_PREFILL:
@@ -396,7 +412,7 @@ def complete_engine_step(sim: Simulation, segments: Rows, replica: int, now: flo
         book_decode_run(sim, segments, replica, now)
     see_decodes(sim, replica)
     while True:
-        ticket = finished_decode(sim, replica)
+        ticket = finished_decode(sim, replica, now)
         if ticket == NOBODY:
             break
         end_call(sim, replica, ticket, now)
@@ -430,6 +446,8 @@ def drain_instant(sim: Simulation, segments: Rows, now: float) -> None:
             be_ready(sim, ident, now)
         elif kind == LAPSE:
             lapse(sim, ident, now)
+        elif kind == OPENING:
+            open_inner_edge(sim, ident, now)
         else:
             switch_off_if_quiet(sim, ident, now)
 

@@ -96,6 +96,7 @@ TICKET = np.dtype(
         ("waits", np.int64),  # 1 in the queue, 0 running
         ("passed_over", np.int64),
         ("came_with_kv", np.int64),  # its prompt was computed elsewhere
+        ("next_inner", np.int64),  # the next edge to a step that starts inside it; NOBODY: none
         ("seat", np.int64),  # its slot, where a replica has slots
         ("is_pinned", np.int64),  # it is over, and keeps its blocks
         ("pinned_on", np.int64),
@@ -109,6 +110,18 @@ TICKET = np.dtype(
     align=True,
 )
 """A call that is placed and not ended."""
+
+INNER = np.dtype(
+    [
+        ("parent", np.int64),
+        ("token", np.int64),  # of the parent's output; 0: when it is queued
+        ("fraction", np.float64),  # of the parent's length, if it is no call
+        ("child", np.int64),
+        ("is_open", np.int64),
+    ],
+    align=True,
+)
+"""An edge to a step that starts inside its parent."""
 
 SEAT = np.dtype(
     [
@@ -206,7 +219,7 @@ TALLY = np.dtype(
 
 
 class Simulation(NamedTuple):
-    """For p pools, r replicas, t tiers, n steps, m edges, c calls and s sessions."""
+    """For p pools, r replicas, t tiers, n steps, m edges (k of them inner), c calls and s sessions."""
 
     router: int
     seed: int
@@ -217,19 +230,20 @@ class Simulation(NamedTuple):
     output_tokens: SmallInts  # (n,)
     duration_s: Floats  # (n,)
     lag_s: Floats  # (n,)
-    child_start: SmallInts  # (n + 1,)
-    children: SmallInts  # (m,)
+    child_start: SmallInts  # (n + 1,) into `children`
+    children: SmallInts  # (m - k,) but for those that start inside
+    inner: Rows  # (k,) INNER, by parent, then token
     calls_before: SmallInts  # (n,)
     parents_left: SmallInts  # (n,)
     arrival_s: Floats  # (s,)
     pools: Rows  # (p,) POOL_ROW
     tiers: Rows  # (t,) TIER
-    events: Rows  # (n + 2 r,) ENTRY, heap of what is pending but for ends of engine steps
+    events: Rows  # (n + k + 2 c + 4 r,) ENTRY, heap of what is pending but for ends of engine steps
     roots: Rows  # ENTRY, starts of root steps in order; they never enter the heap
     ends: Floats  # when each replica's step ends; never if it is not busy
     winners: Ints  # the tournament among them
     engines: Rows  # (r,) ENGINE
-    finishes: Rows  # (r, most running calls) ENTRY, heaps of the decode_steps at which calls end
+    finishes: Rows  # (r, most running calls) ENTRY, heaps of decode_steps: calls end, or steps start in them
     phases: Ints  # (r, block_size) decoding calls by anchor
     memory: KvMemory
     seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots, and the next three are empty

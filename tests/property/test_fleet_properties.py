@@ -247,15 +247,21 @@ def with_sessions_in(order: np.ndarray, scenario: FleetScenario) -> tuple[FleetS
     starts = work.session_step_start
     was = np.concatenate([np.arange(starts[session], starts[session + 1]) for session in order])
     now = np.argsort(was)
-    children = [work.child_index[work.child_start[step] : work.child_start[step + 1]] for step in was]
+    edges = np.concatenate([np.arange(work.child_start[step], work.child_start[step + 1]) for step in was])
+    counts = np.diff(work.child_start)[was]
+    place = np.searchsorted(work.inner_edge, edges)
+    is_inner = np.isin(edges, work.inner_edge)
     parent = work.prefix_parent[was]
     moved = work._replace(
         session_arrival_s=work.session_arrival_s[order],
         session_tail_s=work.session_tail_s[order],
         session_step_start=np.concatenate([[0], np.cumsum(np.diff(starts)[order])]),
         session=np.argsort(order)[work.session[was]],
-        child_start=np.cumsum([0, *map(len, children)]),
-        child_index=now[np.concatenate(children)],
+        child_start=np.cumsum([0, *counts]),
+        child_index=now[work.child_index[edges]],
+        inner_edge=np.flatnonzero(is_inner),
+        inner_token=work.inner_token[place[is_inner]],
+        inner_fraction=work.inner_fraction[place[is_inner]],
         prefix_parent=np.where(parent < 0, parent, now[parent]),
         **{
             name: getattr(work, name)[was]
