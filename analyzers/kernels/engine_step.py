@@ -13,6 +13,7 @@ from tracekit.analyzers.kernels.decode_run import (
     steps_ahead,
 )
 from tracekit.analyzers.kernels.events import heap_pop, heap_push, heap_remove, set_end
+from tracekit.analyzers.kernels.host_memory import first_to_admit, with_loaded
 from tracekit.analyzers.kernels.idleness import append_segment, leave_idle, leave_passed_over, session_of
 from tracekit.analyzers.kernels.inner_start import next_mark, open_inner_edges
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
@@ -147,6 +148,7 @@ def preempt_last(sim: Simulation, replica: int) -> None:
     give_back_as_retained(sim, replica, ticket, computed)
     row["done"] = 0
     row["came_with_kv"] = 0
+    row["loaded_to"] = 0
     if sim.router == PREFIX_AWARE:
         owe(sim, replica, ticket, row["goal"])
     engine["running"] -= 1
@@ -216,8 +218,10 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
     engine = sim.engines[replica]
     memory = sim.memory
     pool = sim.pools[engine["pool"]]
-    ticket = engine["waiting"]
-    if ticket == NOBODY or engine["running"] >= pool["max_num_seqs"]:
+    if engine["running"] >= pool["max_num_seqs"]:
+        return 0
+    ticket = first_to_admit(sim, replica, now)
+    if ticket == NOBODY:
         return 0
     row = sim.tickets[ticket]
     whole = row["goal"] + row["came_with_kv"]
@@ -243,7 +247,7 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
         enter_decode(sim, replica, ticket)
         return 1
     call = sim.calls[row["call"]]
-    row["done"] = found * memory.block_size
+    row["done"] = memory.block_size * with_loaded(row, found)
     if pool["batching"] == SLOTS:
         row["done"] = sit_down(sim, replica, ticket, pool["max_num_seqs"])
     if call["preemptions"] == 0:

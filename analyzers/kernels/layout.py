@@ -85,6 +85,7 @@ class Retention(IntEnum):
     KEEP = 1
     TTL = 2
     EVICT = 3
+    OFFLOAD = 4
 
 
 class Role(IntEnum):
@@ -197,6 +198,8 @@ class FleetLimits(NamedTuple):
     retention_s: float = 0.0  # of TTL
     transfer_s: float = 0.0  # until the first of a call's KV has come to this pool
     transfer_token_s: float = 0.0  # and for each token of it
+    offload_tokens: int = 0  # of OFFLOAD: tokens whose KV a replica's host memory can hold
+    offload_token_s: float = 0.0  # and the time in which one goes there or comes back
     min_replicas: int = 0  # that are never switched off; 0: all
     startup_s: float = 0.0
     scale_up_calls: int = 0  # outstanding per replica that is on or starting, above which one more is started

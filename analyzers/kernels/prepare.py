@@ -19,6 +19,7 @@ from tracekit.analyzers.kernels.layout import (
     Floats,
     Ints,
     Pool,
+    Retention,
     Role,
     Rows,
     SmallInts,
@@ -29,6 +30,7 @@ from tracekit.analyzers.kernels.simulation import (
     CALL,
     CAUSES,
     ENGINE,
+    HOSTED,
     IDLE,
     IDLE_TALLY,
     INNER,
@@ -68,7 +70,7 @@ def prepare_engines(pools: Rows) -> Rows:
     pool = np.repeat(np.arange(pools.size), pools["replicas"])
     place = np.arange(pool.size) - pools["first_replica"][pool]
     sleeps = (pools["min_replicas"][pool] > 0) & (place >= pools["min_replicas"][pool])
-    links = ("waiting", "fresh_head", "prompt_head", "coming_head", "run_index", "last_segment")
+    lists = ("waiting", "fresh_head", "prompt_head", "coming_head", "hosted_first", "hosted_last")
     return zeros(
         pool.size,
         ENGINE,
@@ -77,7 +79,9 @@ def prepare_engines(pools: Rows) -> Rows:
         power_state=np.where(sleeps, OFF, IDLE),
         cause=NO_CAUSE,
         idle_state=NO_CAUSE,
-        **dict.fromkeys(links, NOBODY),
+        run_index=NOBODY,
+        last_segment=NOBODY,
+        **dict.fromkeys(lists, NOBODY),
     )
 
 
@@ -162,7 +166,7 @@ def prepare_calls_memory(
 
 def prepare_places(workload: Workload, call: Ints, tiers: int) -> Rows:
     sessions = workload.session_arrival_s.size
-    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, counted_as=NO_CAUSE)
+    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, hosted=NOBODY, counted_as=NO_CAUSE)
     session = workload.session[call]
     places["to_place"][:, 0] = np.bincount(session, minlength=sessions)
     if tiers > 1:
@@ -194,7 +198,8 @@ def prepare(
     arrival_s = floats(workload.session_arrival_s)
     known = call_prefixes(workload, calls_before)
     slots = int(pools["max_num_seqs"][pools["batching"] == Batching.SLOTS].max(initial=0))
-    tree = known if slots > 0 else None
+    offloads = bool((pools["retention"] == Retention.OFFLOAD).any())
+    tree = known if slots > 0 or offloads else None
     edges = prepare_edges(workload)
     nothing = np.zeros(0, np.int32)
     return Simulation(
@@ -224,6 +229,7 @@ def prepare(
         phases=np.zeros((engines.size, int(pools["block_size"][0])), np.int64),
         memory=prepare_calls_memory(known, call.size, pools, engines, slack),
         seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
+        hosted=zeros(call.size if offloads else 0, HOSTED, replica=NOBODY),
         prefix_call=nothing if tree is None else tree.parent,
         prefix_tokens=nothing if tree is None else tree.shared,
         prefix_depth=nothing if tree is None else depths(tree.parent),

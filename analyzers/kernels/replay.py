@@ -33,6 +33,7 @@ from tracekit.analyzers.kernels.events import (
     heap_pop,
     set_end,
 )
+from tracekit.analyzers.kernels.host_memory import drop_session, first_to_admit, offload_or_drop
 from tracekit.analyzers.kernels.idleness import (
     accrue_idle,
     leave_idle,
@@ -87,7 +88,7 @@ from tracekit.analyzers.kernels.simulation import (
     unsettle,
     zeros,
 )
-from tracekit.analyzers.kernels.waiting import enqueue
+from tracekit.analyzers.kernels.waiting import await_kv, come_back, enqueue
 
 SLOTS = int(Batching.SLOTS)
 ROLE_PREFILL, PREFIX_AWARE = int(Role.PREFILL), int(Router.PREFIX_AWARE)
@@ -187,6 +188,8 @@ def forgo_later_calls(sim: Simulation, session: int, now: float) -> None:
     for tier in range(sim.tiers.size):
         if sim.places[session, tier]["to_place"] == 0:
             let_session_go(sim, session, tier, now)
+    if sim.places[session, 0]["to_place"] == 0:
+        drop_session(sim, session)
 
 
 @kernel
@@ -234,6 +237,7 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     entry["passed_over"] = 0
     entry["came_with_kv"] = 0
     entry["next_inner"] = inner
+    entry["loaded_to"] = 0
     if sim.router == PREFIX_AWARE:
         owe(sim, replica, ticket, prompt - int(sim.foreseen[replica]) * sim.memory.block_size)
     place_ticket(sim, replica, ticket)
@@ -300,6 +304,8 @@ def leave_replica(
         give_back_as_retained(sim, replica, ticket, tokens)
         leave(sim.memory, replica, ticket)
         sim.tickets[ticket]["is_pinned"] = 0
+    if has_ended:
+        offload_or_drop(sim, replica, ticket, tokens, now)
     if engine["outstanding"] == 0:
         fall_quiet(sim, replica, now)
 
@@ -331,21 +337,16 @@ def hand_over(sim: Simulation, replica: int, ticket: int, now: float) -> None:
     place["to_place"] -= 1
     target = route(sim, 1, row["call"], row["prompt"], row["output"], now)
     call["decode_replica"] = target
-    accrue_idle(sim, target, now)
-    engine = sim.engines[target]
-    row["next"] = engine["coming_head"]
-    engine["coming_head"] = ticket
-    unsettle(sim, target)
+    pool = sim.pools[sim.engines[target]["pool"]]
+    await_kv(sim, target, ticket, now + (pool["transfer_s"] + row["prompt"] * pool["transfer_token_s"]), now)
     place_ticket(sim, target, ticket)
     recount_session(sim, session, now)
-    pool = sim.pools[engine["pool"]]
-    post(sim, now + (pool["transfer_s"] + row["prompt"] * pool["transfer_token_s"]), ARRIVED, row["call"])
     start_one_more(sim, target, now)
 
 
 @kernel
 def arrive(sim: Simulation, call: int, now: float) -> None:
-    """The call's KV is here: let it wait for a place among those that decode."""
+    """The call's KV is here: let it wait for a place among those that decode, or come back from host memory."""
     replica = int(sim.calls[call]["decode_replica"])
     accrue_idle(sim, replica, now)
     engine = sim.engines[replica]
@@ -359,6 +360,11 @@ def arrive(sim: Simulation, call: int, now: float) -> None:
     else:
         sim.tickets[before]["next"] = sim.tickets[ticket]["next"]
     unsettle(sim, replica)
+    if engine["tier"] == 0:
+        come_back(sim, replica, ticket)
+        interrupt(sim, replica, now)
+        touch(sim, replica)
+        return
     sim.tickets[ticket]["came_with_kv"] = 1
     let_wait(sim, replica, ticket, now)
 
@@ -461,7 +467,7 @@ def start_engine_steps(sim: Simulation, segments: Rows, now: float) -> None:
         replica = sim.touched[tally["touched"]]
         engine = sim.engines[replica]
         engine["is_touched"] = 0
-        if not engine["busy"] and (engine["running"] > 0 or engine["waiting"] != NOBODY):
+        if not engine["busy"] and (engine["running"] > 0 or first_to_admit(sim, replica, now) != NOBODY):
             start_engine_step(sim, segments, replica, now)
 
 

@@ -46,10 +46,15 @@ ENGINE = np.dtype(
         ("fresh_head", np.int64),  # waiting tickets that no scheduling pass has seen
         ("prompt_head", np.int64),  # the first running call whose prompt is not done
         ("coming_head", np.int64),  # calls placed here whose KV is on its way
+        ("hosted_tokens", np.int64),  # in its host memory
+        ("hosted_first", np.int64),  # the call whose text there was used longest ago
+        ("hosted_last", np.int64),
+        ("sent_s", np.float64),  # when all that goes to host memory so far is there
+        ("loaded_s", np.float64),  # when all that comes from there so far is here
         ("running", np.int64),
         ("admissions", np.int64),
         ("departures", np.int64),  # from its slots
-        ("victims", np.int64),  # preempted so far: each goes before all others
+        ("victims", np.int64),  # preempted or loaded so far: each goes before all others
         ("held_blocks", np.int64),  # by running calls, as counted in kv_token_s
         ("decodes", np.int64),  # running calls that decode; the size of the finish heap
         ("contexts", np.int64),  # sum of their contexts in the next step
@@ -96,6 +101,8 @@ TICKET = np.dtype(
         ("waits", np.int64),  # 1 in the queue, 0 running
         ("passed_over", np.int64),
         ("came_with_kv", np.int64),  # its prompt was computed elsewhere
+        ("loaded_from", np.int64),  # blocks of its prompt that came from host memory
+        ("loaded_to", np.int64),
         ("next_inner", np.int64),  # the next edge to a step that starts inside it; NOBODY: none
         ("seat", np.int64),  # its slot, where a replica has slots
         ("is_pinned", np.int64),  # it is over, and keeps its blocks
@@ -134,6 +141,19 @@ SEAT = np.dtype(
 )
 """A slot of a replica with slots."""
 
+HOSTED = np.dtype(
+    [
+        ("replica", np.int64),  # in whose host memory it is; NOBODY: in none
+        ("tokens", np.int64),
+        ("there_s", np.float64),  # when all of it is
+        ("before", np.int64),  # links of those in the same memory, by last use
+        ("after", np.int64),
+        ("sibling", np.int64),  # another of the same session, in any memory
+    ],
+    align=True,
+)
+"""The text of a call that has ended, in host memory."""
+
 IDLE_TALLY = np.dtype(
     [
         ("sessions", np.int64),  # that would make the cause true for the replica
@@ -159,6 +179,7 @@ PLACE = np.dtype(
         ("home", np.int64),  # replica of the session's latest placed call
         ("to_place", np.int64),  # calls not yet placed
         ("pinned", np.int64),  # head of its calls that keep their blocks
+        ("hosted", np.int64),  # head of its calls whose text is in host memory
         ("counted_home", np.int64),  # where and as what the session is counted in `idle`
         ("counted_as", np.int64),
         ("counted_tools", np.int64),
@@ -246,8 +267,9 @@ class Simulation(NamedTuple):
     finishes: Rows  # (r, most running calls) ENTRY, heaps of decode_steps: calls end, or steps start in them
     phases: Ints  # (r, block_size) decoding calls by anchor
     memory: KvMemory
-    seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots, and the next three are empty
-    prefix_call: SmallInts  # (c,) whose text the prompt begins with
+    seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots
+    hosted: Rows  # (c,) HOSTED; (0,) if no replica offloads
+    prefix_call: SmallInts  # (c,) whose text the prompt begins with; (0,) if nobody needs it, as the next two
     prefix_tokens: SmallInts  # (c,) so many tokens
     prefix_depth: SmallInts  # (c,) calls above it in that tree
     tickets: Rows  # (c,) TICKET

@@ -157,6 +157,7 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         "tools and lags keep their recorded length: they belong to the recorded environment",
         *sorted({_SCHEDULERS[pool.batching] for replay in replays for pool in replay.fleet.pools}),
         _prefix_words(compiled, replays),
+        *_host_memory_words(replays),
         "token counts are the recorded tokenizer's",
     ]
     if compiled.calls_without_tokens:
@@ -188,6 +189,17 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
     ]
     return [*notes, f"prices: {'; '.join(words)}"]
+
+
+def _host_memory_words(replays: list[Replay]) -> list[str]:
+    told = {
+        f"retention offload: copies of KV in {pool.offload_gb:g} GB of host memory a replica, "
+        f"over {pool.offload_gb_s:g} GB/s a GPU and direction"
+        for replay in replays
+        for pool in replay.fleet.pools
+        if pool.retention == "offload"
+    }
+    return sorted(told)
 
 
 def _start_words(compiled: Compiled) -> Iterator[str]:
