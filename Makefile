@@ -33,7 +33,8 @@ unit: $(STAMP)
 # The kernels a second time as plain Python: what numba compiles is what we wrote.
 jit-off: $(STAMP)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/oracle tests/golden tests/property tests/unit/test_replay_kernel.py \
-		tests/unit/test_replay_pools.py tests/unit/test_retention.py tests/unit/test_slots.py \
+		tests/unit/test_replay_pools.py tests/unit/test_retention.py tests/unit/test_slots.py tests/unit/test_inner_start.py \
+		tests/unit/test_host_memory.py \
 		--ignore tests/golden/test_vllm_v1.py --ignore tests/oracle/test_vllm_v1_runs.py
 
 # The built wheel in an environment of its own, without the source tree.

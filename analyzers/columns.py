@@ -34,6 +34,13 @@ class Lists(NamedTuple):
     values: Ints
 
 
+class FloatLists(NamedTuple):
+    """Lists of float32: row i holds `values[offsets[i]:offsets[i + 1]]`; unknown is empty, an unknown value NaN."""
+
+    offsets: Ints
+    values: npt.NDArray[np.float32]
+
+
 def ints(table: pa.Table, name: str) -> Column:
     """A column of int64 or int32."""
     array = _one(table, name)
@@ -71,9 +78,21 @@ def lists(table: pa.Table, name: str) -> Lists:
     array = _one(table, name)
     if not len(array):
         return Lists(np.zeros(1, np.int64), np.zeros(0, np.int64))
-    offsets = np.frombuffer(array.offsets.buffers()[1], np.int32, len(array) + 1, array.offsets.offset * 4)
     values = ints(pa.table([array.values], ["values"]), "values").filled(-1)
-    return Lists(offsets.astype(np.int64), values)
+    return Lists(_offsets(array), values)
+
+
+def float_lists(table: pa.Table, name: str) -> FloatLists:
+    """A column of lists of float32."""
+    array = _one(table, name)
+    if not len(array):
+        return FloatLists(np.zeros(1, np.int64), np.zeros(0, np.float32))
+    return FloatLists(_offsets(array), array.values.to_numpy(zero_copy_only=False))
+
+
+def _offsets(array: pa.Array) -> Ints:
+    offsets = np.frombuffer(array.offsets.buffers()[1], np.int32, len(array) + 1, array.offsets.offset * 4)
+    return offsets.astype(np.int64)
 
 
 def _one(table: pa.Table, name: str) -> pa.Array:

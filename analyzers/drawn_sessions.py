@@ -23,6 +23,8 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: Floats) -> Workloa
     edges = np.arange(child_start[-1]) - np.repeat(
         child_start[:-1] - workload.child_start[steps], child_counts
     )
+    inner_of = _inner_of_edges(workload)[edges]
+    inner = inner_of[inner_of != NOBODY]
     prefix_parent, prefix_tokens = drawn_prefixes(
         workload, steps, _first_copies(workload, drawn, start), _own_parents(workload, steps, offset)
     )
@@ -41,6 +43,9 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: Floats) -> Workloa
         "child_index": workload.child_index[edges] + np.repeat(offset, child_counts),
         "prefix_parent": prefix_parent,
         "prefix_tokens": prefix_tokens,
+        "inner_edge": np.flatnonzero(inner_of != NOBODY),
+        "inner_token": workload.inner_token[inner],
+        "inner_fraction": workload.inner_fraction[inner],
     }
     # the kernel is compiled for the dtypes of its arrays: a copy keeps them
     return workload._replace(
@@ -55,6 +60,13 @@ def _first_copies(workload: Workload, drawn: Ints, start: Ints) -> Ints:
     shift[sessions] = start[places] - workload.session_step_start[sessions]
     is_drawn = np.isin(workload.session, sessions)
     return np.where(is_drawn, np.arange(len(workload.kind)) + shift[workload.session], NOBODY)
+
+
+def _inner_of_edges(workload: Workload) -> Ints:
+    """Of every edge its place among the inner ones, (m,); NOBODY: its child starts after the parent's end."""
+    places = np.full(len(workload.child_index), NOBODY, np.int64)
+    places[workload.inner_edge] = np.arange(len(workload.inner_edge))
+    return places
 
 
 def _own_parents(workload: Workload, steps: Ints, offset: Ints) -> Ints:

@@ -73,10 +73,14 @@ def chain_calls(workload: Workload, cached_tokens: Ints) -> Workload:
 
 
 def chain_sessions(workload: Workload) -> Workload:
-    """One session of all sessions: the roots of each start after the leaves of the one before."""
+    """One session of all sessions: the roots of each start after the leaves of the one before.
+
+    A step is a leaf too if all that follow it start inside it: it may end last.
+    """
     parent, child = _edges(workload)
+    is_inner = np.isin(np.arange(len(parent)), workload.inner_edge)
     roots = np.flatnonzero(workload.parent_count == 0)
-    leaves = np.flatnonzero(np.diff(workload.child_start) == 0)
+    leaves = np.setdiff1d(np.arange(len(workload.kind)), parent[~is_inner])
     bridges = [
         np.stack(np.meshgrid(before, after, indexing="ij")).reshape(2, -1)
         for before, after in zip(
@@ -86,6 +90,8 @@ def chain_sessions(workload: Workload) -> Workload:
     bridge = np.concatenate([*bridges, np.empty((2, 0), np.int64)], axis=1).astype(np.int64)
     parent, child = np.concatenate([parent, bridge[0]]), np.concatenate([child, bridge[1]])
     order = np.lexsort((child, parent))
+    place_of = np.argsort(order)[workload.inner_edge]
+    by_place = np.argsort(place_of)
     count = len(workload.kind)
     return workload._replace(
         session_arrival_s=np.zeros(1),
@@ -95,6 +101,9 @@ def chain_sessions(workload: Workload) -> Workload:
         parent_count=np.bincount(child, minlength=count).astype(np.int32),
         child_start=np.searchsorted(parent[order], np.arange(count + 1)).astype(np.int32),
         child_index=child[order].astype(np.int32),
+        inner_edge=place_of[by_place].astype(np.int32),
+        inner_token=workload.inner_token[by_place],
+        inner_fraction=workload.inner_fraction[by_place],
         prefix_parent=np.where(_is_own(workload), workload.prefix_parent, NOBODY),
     )
 

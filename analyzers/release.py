@@ -83,6 +83,9 @@ def open_loop_release(workload: Workload, start_s: Floats) -> Workload:
         parent_count=np.zeros_like(workload.parent_count),
         child_start=np.zeros_like(workload.child_start),
         child_index=workload.child_index[:0],
+        inner_edge=workload.inner_edge[:0],
+        inner_token=workload.inner_token[:0],
+        inner_fraction=workload.inner_fraction[:0],
     )
 
 

@@ -35,7 +35,15 @@ QUEUE_ORDERS = _names(QueueOrder)
 RETENTIONS = _names(Retention)
 BATCHINGS = _names(Batching)
 ROLES = _names(Role)
-LEAST = {"retention_s": 0, "transfer_gb_s": 1e-9, "transfer_s": 0, "startup_s": 0, "scale_down_s": 0}
+LEAST = {
+    "retention_s": 0,
+    "offload_gb": 0,
+    "offload_gb_s": 1e-9,
+    "transfer_gb_s": 1e-9,
+    "transfer_s": 0,
+    "startup_s": 0,
+    "scale_down_s": 0,
+}
 DEFAULT_ROUTER = "least-outstanding"
 DEFAULT_QUEUE_ORDER = "fcfs"
 
@@ -44,8 +52,9 @@ DEFAULT_QUEUE_ORDER = "fcfs"
 class Pool:
     """Identical replicas of one model.
 
-    `retention` is what becomes of a call's KV until its session's next call, `retention_s` is for `ttl`. `role` is what
-    part of a call they compute. With `min_replicas` the pool is elastic: another replica is started
+    `retention` is what becomes of a call's KV until its session's next call, `retention_s` is for `ttl`,
+    `offload_gb` (host memory of a replica) and `offload_gb_s` (of each GPU's link to it, one way) for `offload`.
+    `role` is what part of a call they compute. With `min_replicas` the pool is elastic: another replica is started
     when more than `scale_up_calls` calls stand on each that is on or starting, takes `startup_s`, and is switched
     off after `scale_down_s` without a call. `transfer_gb_s` and `transfer_s` are of the link that brings KV to a
     pool that decodes.
@@ -63,6 +72,8 @@ class Pool:
     prefix_cache: bool = True
     retention: str = "lru"
     retention_s: float = 300.0
+    offload_gb: float = 100.0
+    offload_gb_s: float = 25.0
     batching: str = "continuous"
     role: str = "both"
     transfer_gb_s: float = 50.0
@@ -102,6 +113,10 @@ class Pool:
                 or not least <= value < LONGEST_S
             ):
                 raise ScenarioInvalid.not_seconds(name, value)
+        if self.retention == "offload" and (
+            self.role != "both" or self.batching == "slots" or not self.prefix_cache
+        ):
+            raise ScenarioInvalid.cannot_offload()
         if self.min_replicas is not None and self.min_replicas > self.replicas:
             raise ScenarioInvalid.more_than("min_replicas", self.min_replicas, "replicas", self.replicas)
 
@@ -137,6 +152,8 @@ class Pool:
             queue_order=int(QUEUE_ORDERS[queue_order]),
             retention=int(RETENTIONS[self.retention]),
             retention_s=float(self.retention_s),
+            offload_tokens=int(self.offload_gb * 1e9 / (self.tp * replica.kv_bytes_per_token_and_gpu)),
+            offload_token_s=replica.kv_bytes_per_token_and_gpu / (self.offload_gb_s * 1e9),
             batching=int(BATCHINGS[self.batching]),
             role=int(ROLES[self.role]),
             transfer_s=float(self.transfer_s),

@@ -18,6 +18,7 @@ from tracekit.analyzers.row_faults import (
     refuse_unknown_sessions,
     refuse_unknown_starts,
 )
+from tracekit.analyzers.stream_position import stream_positions
 from tracekit.errors import TraceEmpty, TraceUnreadable
 from tracekit.schema import Kind
 from tracekit.trace import Trace
@@ -31,7 +32,7 @@ class Compiled:
 
     `row_id` (n,) is each step's row in the file and `start_s` (n,) its recorded start since its session's;
     `session_row_id` (s,) is each session's row. The counts say what could not be replayed as it is in the trace,
-    and is a gap of its recorded length, moved, or left out.
+    and is a gap of its recorded length, moved, or left out; `inner_starts` are steps that start inside another.
     """
 
     workload: Workload
@@ -43,6 +44,7 @@ class Compiled:
     calls_without_tokens: int
     embedding_calls: int
     dropped_attempts: int
+    inner_starts: int
     early_starts: int
     zero_token_calls: int
     steps_without_end: int
@@ -71,6 +73,14 @@ class _Steps(NamedTuple):
     end_ns: Ints
     input_tokens: Ints
     output_tokens: Ints
+
+
+class _Openings(NamedTuple):
+    """When each edge let its child start, its lag aside, each of shape (m,)."""
+
+    is_inner: Flags
+    open_ns: Ints
+    token: Ints
 
 
 class _Edges(NamedTuple):
@@ -105,7 +115,7 @@ def compile_workload(trace: Trace) -> Compiled:
         )
     _refuse_faults(trace, steps, sessions)
     edges = _edges(calls, tools, steps)
-    workload, early_starts = _workload(trace, steps, edges, sessions)
+    workload = _workload(trace, steps, edges, sessions)
     return Compiled(
         workload=workload,
         row_id=steps.row_id,
@@ -116,7 +126,8 @@ def compile_workload(trace: Trace) -> Compiled:
         calls_without_tokens=int(np.count_nonzero(answered & ~counted & ~embeds)),
         embedding_calls=int(np.count_nonzero(answered & embeds)),
         dropped_attempts=int(np.sum(ints(calls, "attempt_count").filled(1) - 1)),
-        early_starts=early_starts,
+        inner_starts=_inner_starts(workload),
+        early_starts=_early_starts(workload, steps, sessions),
         zero_token_calls=_zero_token_calls(steps),
         steps_without_end=_steps_without_end(calls, tools, steps),
         steps_without_session=_without_session(calls) + _without_session(tools),
@@ -237,19 +248,21 @@ def _table_edges(row_id: Ints, parents: Lists) -> _Edges:
     )
 
 
-def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -> tuple[Workload, int]:
-    """The arrays, and how many steps began before a parent's end."""
+def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -> Workload:
     count = len(steps.row_id)
     child = _positions(steps.row_id, edges.child_row)
     parent = _parent_positions(trace, steps.row_id, edges)
     _refuse_bad_edges(trace, steps, parent, child)
     parent_count = np.bincount(child, minlength=count).astype(np.int32)
-    lag_ns = _lags_ns(steps, parent, child, sessions)
+    openings = _openings(trace, steps, parent, child)
+    lag_ns = _lags_ns(steps, child, openings.open_ns, sessions)
     last_end_ns = sessions.start_ns.copy()
     np.maximum.at(last_end_ns, steps.session, steps.end_ns)
     by_parent = np.lexsort((child, parent))
+    inner = by_parent[openings.is_inner[by_parent]]
+    around = parent[inner]
     prefix_parent, prefix_tokens = _prefixes(trace, steps)
-    workload = Workload(
+    return Workload(
         session_arrival_s=(sessions.start_ns - sessions.start_ns[0]) / 1e9,
         session_tail_s=np.maximum(sessions.end_ns - last_end_ns, 0) / 1e9,
         session_step_start=np.searchsorted(steps.session, np.arange(len(sessions.row_id) + 1)).astype(
@@ -266,8 +279,35 @@ def _workload(trace: Trace, steps: _Steps, edges: _Edges, sessions: _Sessions) -
         child_index=child[by_parent].astype(np.int32),
         prefix_parent=prefix_parent.astype(np.int32),
         prefix_tokens=prefix_tokens.astype(np.int32),
+        inner_edge=np.flatnonzero(openings.is_inner[by_parent]).astype(np.int32),
+        inner_token=openings.token[inner].astype(np.int32),
+        inner_fraction=(openings.open_ns[inner] - steps.start_ns[around])
+        / (steps.end_ns[around] - steps.start_ns[around]),
     )
-    return workload, int(np.count_nonzero(lag_ns < 0))
+
+
+def _openings(trace: Trace, steps: _Steps, parent: Ints, child: Ints) -> _Openings:
+    """An edge opens at its parent's end, or where its child starts inside the parent: at the call's latest token.
+
+    Of a tool or gap nothing is known but its length, so there it opens when the child starts.
+    """
+    start_ns = steps.start_ns[child]
+    is_inner = start_ns < steps.end_ns[parent]
+    open_ns, token = np.minimum(start_ns, steps.end_ns[parent]), np.zeros(len(parent), np.int64)
+    in_call = np.flatnonzero(is_inner & (steps.kind[parent] == StepKind.CALL))
+    positions = stream_positions(trace, steps.row_id[parent[in_call]], start_ns[in_call])
+    open_ns[in_call], token[in_call] = positions.since_ns, positions.token
+    return _Openings(is_inner, open_ns, token)
+
+
+def _inner_starts(workload: Workload) -> int:
+    return len(np.unique(workload.child_index[workload.inner_edge]))
+
+
+def _early_starts(workload: Workload, steps: _Steps, sessions: _Sessions) -> int:
+    """Steps that wait for none, and began before their session."""
+    is_early = steps.start_ns < sessions.start_ns[steps.session]
+    return int(np.count_nonzero(is_early & (workload.parent_count == 0)))
 
 
 def _refuse_bad_edges(trace: Trace, steps: _Steps, parent: Ints, child: Ints) -> None:
@@ -291,11 +331,11 @@ def _prefixes(trace: Trace, steps: _Steps) -> tuple[Ints, Ints]:
     return parent, tokens
 
 
-def _lags_ns(steps: _Steps, parent: Ints, child: Ints, sessions: _Sessions) -> Ints:
-    """From the latest parent's end, or the session's start, to each step's start."""
+def _lags_ns(steps: _Steps, child: Ints, open_ns: Ints, sessions: _Sessions) -> Ints:
+    """From when its last edge was open, or the session's start, to each step's start."""
     latest_ns = sessions.start_ns[steps.session]
     latest_ns[child] = np.iinfo(np.int64).min
-    np.maximum.at(latest_ns, child, steps.end_ns[parent])
+    np.maximum.at(latest_ns, child, open_ns)
     return steps.start_ns - latest_ns
 
 

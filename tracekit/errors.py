@@ -304,6 +304,13 @@ class ScenarioInvalid(TracekitError):
         return cls(f"{name} is {value}, more than {limit} = {most}. Correct the fleet file.")
 
     @classmethod
+    def cannot_offload(cls) -> Self:
+        return cls(
+            "retention = 'offload' copies blocks of a prefix cache for later calls of the same replica: it needs "
+            "role = 'both', prefix_cache = true, and a batching other than 'slots'. Correct the fleet file."
+        )
+
+    @classmethod
     def unbalanced_roles(cls, roles: list[str]) -> Self:
         return cls(
             f"The fleet's pools have the roles {roles}; either all are 'both', or some 'prefill' and some 'decode'. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from tracekit.provenance import METADATA_KEY, Provenance
 from tracekit.schema import COLUMNS, FORMAT_VERSION, Kind, columns_of
 
 ROWS_PER_GROUP = 131_072
+ROWS_PER_PIECE = 4_096
+"""Read at once where a column holds long lists: some 20 MB of a thousand float32 each."""
 
 _ARROW: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
@@ -241,14 +243,33 @@ class Trace:
         TraceUnreadable : the bytes of a row group are damaged.
         """
         wanted = [column.name for column in columns_of(kind)] if columns is None else list(columns)
-        schema = arrow_schema()
         groups = list(self._groups.get(kind, ()))
         if not groups:
-            return pa.schema([schema.field(name) for name in wanted]).empty_table()
+            return pa.schema([arrow_schema().field(name) for name in wanted]).empty_table()
         try:
             table = self._file.read_row_groups(groups, [name for name in wanted if name in self._present])
         except (pa.ArrowException, OSError) as error:
             raise TraceUnreadable.truncated(self.path, str(error)) from error
+        return self._with_absent(table, wanted)
+
+    def pieces(self, kind: Kind, columns: Iterable[str]) -> Iterator[pa.Table]:
+        """The same rows, some thousands at a time: for columns of long lists, which may not fit in memory together.
+
+        Raises
+        ------
+        TraceUnreadable : the bytes of a row group are damaged.
+        """
+        wanted, groups = list(columns), list(self._groups.get(kind, ()))
+        present = [name for name in wanted if name in self._present]
+        try:
+            for batch in self._file.iter_batches(ROWS_PER_PIECE, groups, present) if groups else ():
+                yield self._with_absent(pa.Table.from_batches([batch]), wanted)
+        except (pa.ArrowException, OSError) as error:
+            raise TraceUnreadable.truncated(self.path, str(error)) from error
+
+    def _with_absent(self, table: pa.Table, wanted: list[str]) -> pa.Table:
+        """The columns wanted, those that the file lacks null throughout."""
+        schema = arrow_schema()
         arrays = [
             table.column(name) if name in self._present else pa.nulls(table.num_rows, schema.field(name).type)
             for name in wanted

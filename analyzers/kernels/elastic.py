@@ -1,6 +1,7 @@
 """Replicas that start and stop with demand, in pools with `min_replicas`."""
 
 from tracekit.analyzers.kernels.events import EXPIRY, READY
+from tracekit.analyzers.kernels.host_memory import empty_host_memory
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
 from tracekit.analyzers.kernels.kv_memory import forget_free
 from tracekit.analyzers.kernels.layout import NOBODY, Batching
@@ -65,5 +66,6 @@ def switch_off_if_quiet(sim: Simulation, replica: int, now: float) -> None:
         forget_free(sim.memory, replica)
         if pool["batching"] == SLOTS:
             clear_seats(sim, replica)
+        empty_host_memory(sim, replica)
         engine["power_state"] = OFF
         unsettle(sim, replica)

@@ -13,7 +13,9 @@ from tracekit.analyzers.kernels.decode_run import (
     steps_ahead,
 )
 from tracekit.analyzers.kernels.events import heap_pop, heap_push, heap_remove, set_end
+from tracekit.analyzers.kernels.host_memory import first_to_admit, with_loaded
 from tracekit.analyzers.kernels.idleness import append_segment, leave_idle, leave_passed_over, session_of
+from tracekit.analyzers.kernels.inner_start import next_mark, open_inner_edges
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
 from tracekit.analyzers.kernels.kv_memory import (
     blocks_for,
@@ -77,7 +79,7 @@ def enter_decode(sim: Simulation, replica: int, ticket: int) -> None:
     phases = sim.phases[replica]
     phases[holding["anchor"] % phases.size] += 1
     credit_decodes(engine, sim.calls[row["call"]], holding["anchor"], -1.0, price(sim, engine))
-    last = engine["decode_steps"] + row["prompt"] + row["output"] - context
+    last = engine["decode_steps"] + row["prompt"] + next_mark(sim, ticket) - context
     heap_push(sim.finishes[replica], engine["decodes"], float(last), (row["rank"] << TICKET_BITS) | ticket)
     engine["decodes"] += 1
     engine["contexts"] += context
@@ -146,6 +148,7 @@ def preempt_last(sim: Simulation, replica: int) -> None:
     give_back_as_retained(sim, replica, ticket, computed)
     row["done"] = 0
     row["came_with_kv"] = 0
+    row["loaded_to"] = 0
     if sim.router == PREFIX_AWARE:
         owe(sim, replica, ticket, row["goal"])
     engine["running"] -= 1
@@ -215,8 +218,10 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
     engine = sim.engines[replica]
     memory = sim.memory
     pool = sim.pools[engine["pool"]]
-    ticket = engine["waiting"]
-    if ticket == NOBODY or engine["running"] >= pool["max_num_seqs"]:
+    if engine["running"] >= pool["max_num_seqs"]:
+        return 0
+    ticket = first_to_admit(sim, replica, now)
+    if ticket == NOBODY:
         return 0
     row = sim.tickets[ticket]
     whole = row["goal"] + row["came_with_kv"]
@@ -234,7 +239,7 @@ def admit_first(sim: Simulation, replica: int, budget: int, now: float) -> int:
     row["rank"] = engine["admissions"]
     hold(memory, replica, ticket, found)
     let_session_go(sim, session_of(sim, ticket), engine["tier"], now)
-    done = found * memory.block_size
+    done = memory.block_size * with_loaded(row, found)
     if pool["batching"] == SLOTS:
         done = sit_down(sim, replica, ticket)
     if row["came_with_kv"]:
@@ -424,16 +429,32 @@ def see_decodes(sim: Simulation, replica: int) -> None:
 
 
 @kernel
-def finished_decode(sim: Simulation, replica: int) -> int:
+def goes_on(sim: Simulation, replica: int, ticket: int, now: float) -> bool:
+    """Open the edges to steps that start at the call's latest token; return whether it has more to emit."""
+    engine = sim.engines[replica]
+    row = sim.tickets[ticket]
+    emitted = sim.memory.holdings[ticket]["anchor"] + engine["decode_steps"] - row["prompt"]
+    row["next_inner"] = open_inner_edges(sim, row["next_inner"], emitted, now)
+    if emitted == row["output"]:
+        return False
+    mark = engine["decode_steps"] + next_mark(sim, ticket) - emitted
+    item = (row["rank"] << TICKET_BITS) | ticket
+    heap_push(sim.finishes[replica], engine["decodes"] - 1, float(mark), item)
+    return True
+
+
+@kernel
+def finished_decode(sim: Simulation, replica: int, now: float) -> int:
     """Take a decoding call that has all its tokens out of the decodes and return it; NOBODY if there is none."""
     engine = sim.engines[replica]
     finishes = sim.finishes[replica]
-    if engine["decodes"] == 0 or finishes[0]["key"] > engine["decode_steps"]:
-        return NOBODY
-    ticket = int(finishes[0]["item"] & TICKET_MASK)
-    heap_pop(finishes, engine["decodes"])
-    leave_decode(sim, replica, ticket)
-    return ticket
+    while engine["decodes"] > 0 and finishes[0]["key"] <= engine["decode_steps"]:
+        ticket = int(finishes[0]["item"] & TICKET_MASK)
+        heap_pop(finishes, engine["decodes"])
+        if sim.tickets[ticket]["next_inner"] == NOBODY or not goes_on(sim, replica, ticket, now):
+            leave_decode(sim, replica, ticket)
+            return ticket
+    return NOBODY
 
 
 @kernel

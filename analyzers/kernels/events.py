@@ -1,8 +1,8 @@
 """What happens next: heaps of pending events, and the times at which the replicas' steps end.
 
 All events of an instant are drained first, in this order: ends of engine steps, replicas that are ready, ends of
-tools and gaps, KV that arrives, quiet replicas that may go off, pinned KV whose time is over, starts of steps;
-then by id.
+tools and gaps, KV that arrives, quiet replicas that may go off, pinned KV whose time is over, edges to steps that
+start inside a tool or gap, starts of steps; then by id.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from tracekit.analyzers.kernels.jit import kernel
 from tracekit.analyzers.kernels.layout import Floats, Ints, Rows
 
-COMPLETION, READY, END, ARRIVED, EXPIRY, LAPSE, START = 0, 1, 2, 3, 4, 5, 6
+COMPLETION, READY, END, ARRIVED, EXPIRY, LAPSE, OPENING, START = 0, 1, 2, 3, 4, 5, 6, 7
 """Kinds of event, in the order in which one instant drains them."""
 KIND_SHIFT = 48
 IDENT_MASK = (1 << KIND_SHIFT) - 1

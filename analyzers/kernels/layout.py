@@ -24,6 +24,10 @@ BLOCK_TOKENS = 16
 
 NOBODY = -1
 
+_NO_EDGE, _NO_FRACTION = np.zeros(0, np.int32), np.zeros(0)
+for _nothing in (_NO_EDGE, _NO_FRACTION):
+    _nothing.setflags(write=False)
+
 
 class StepKind(IntEnum):
     """What a node of a session's graph is."""
@@ -81,6 +85,7 @@ class Retention(IntEnum):
     KEEP = 1
     TTL = 2
     EVICT = 3
+    OFFLOAD = 4
 
 
 class Role(IntEnum):
@@ -109,6 +114,10 @@ class Workload(NamedTuple):
     order of recorded start. `child_index[child_start[i]:child_start[i + 1]]` are the steps that start after
     i. Lags and durations are not negative. A call's prompt begins with the first `prefix_tokens` tokens of the
     text (prompt, then output) of the call `prefix_parent`, and with no more of it; what follows is new.
+
+    A step starts `lag_s` after the last of its edges is open. An edge is open from the end of its parent; an
+    inner edge, whose child starts inside its parent, earlier: from when a call has emitted `inner_token` tokens
+    (0: from when it is queued), or from `inner_fraction` of the length of a tool or gap.
     """
 
     session_arrival_s: Floats  # (s,) since the first arrival
@@ -119,12 +128,15 @@ class Workload(NamedTuple):
     input_tokens: SmallInts  # (n,) 0 unless CALL
     output_tokens: SmallInts  # (n,) 0 unless CALL
     duration_s: Floats  # (n,) recorded length; used for TOOL and GAP
-    lag_s: Floats  # (n,) start - latest parent end; roots: start - session arrival
+    lag_s: Floats  # (n,) start - when its last edge was open; roots: start - session arrival
     parent_count: SmallInts  # (n,)
     child_start: SmallInts  # (n + 1,)
     child_index: SmallInts  # (m,)
     prefix_parent: SmallInts  # (n,) step of that call, in any order but without cycles; NOBODY: none
     prefix_tokens: SmallInts  # (n,) 0 means that nothing is known to be shared
+    inner_edge: SmallInts = _NO_EDGE  # (k,) places in child_index, ascending
+    inner_token: SmallInts = _NO_EDGE  # (k,) not negative; more than the call emits: its end
+    inner_fraction: Floats = _NO_FRACTION  # (k,) 0 to 1
 
 
 class StepCost(NamedTuple):
@@ -211,6 +223,8 @@ class FleetLimits(NamedTuple):
     retention_s: float = 0.0  # of TTL
     transfer_s: float = 0.0  # until the first of a call's KV has come to this pool
     transfer_token_s: float = 0.0  # and for each token of it
+    offload_tokens: int = 0  # of OFFLOAD: tokens whose KV a replica's host memory can hold
+    offload_token_s: float = 0.0  # and the time in which one goes there or comes back
     min_replicas: int = 0  # that are never switched off; 0: all
     startup_s: float = 0.0
     scale_up_calls: int = 0  # outstanding per replica that is on or starting, above which one more is started

@@ -19,6 +19,7 @@ from tracekit.analyzers.kernels.layout import (
     Floats,
     Ints,
     Pool,
+    Retention,
     Role,
     Rows,
     SmallInts,
@@ -30,8 +31,10 @@ from tracekit.analyzers.kernels.simulation import (
     CALL,
     CAUSES,
     ENGINE,
+    HOSTED,
     IDLE,
     IDLE_TALLY,
+    INNER,
     NO_CAUSE,
     OFF,
     PLACE,
@@ -71,7 +74,7 @@ def prepare_engines(pools: Rows) -> Rows:
     pool = np.repeat(np.arange(pools.size), pools["replicas"])
     place = np.arange(pool.size) - pools["first_replica"][pool]
     sleeps = (pools["min_replicas"][pool] > 0) & (place >= pools["min_replicas"][pool])
-    links = ("waiting", "fresh_head", "prompt_head", "coming_head", "run_index", "last_segment")
+    lists = ("waiting", "fresh_head", "prompt_head", "coming_head", "hosted_first", "hosted_last")
     return zeros(
         pool.size,
         ENGINE,
@@ -80,7 +83,9 @@ def prepare_engines(pools: Rows) -> Rows:
         power_state=np.where(sleeps, OFF, IDLE),
         cause=NO_CAUSE,
         idle_state=NO_CAUSE,
-        **dict.fromkeys(links, NOBODY),
+        run_index=NOBODY,
+        last_segment=NOBODY,
+        **dict.fromkeys(lists, NOBODY),
     )
 
 
@@ -95,6 +100,34 @@ def prepare_roots(workload: Workload) -> Rows:
     start_s = workload.session_arrival_s[workload.session[root]] + workload.lag_s[root]
     order = np.argsort(start_s, kind="stable")
     return zeros(root.size, ENTRY, key=start_s[order], item=(START << KIND_SHIFT) | root[order])
+
+
+class Edges(NamedTuple):
+    """The workload's edges, those to steps that start inside their parent apart."""
+
+    child_start: SmallInts  # (n + 1,)
+    children: SmallInts  # (m - k,)
+    inner: Rows  # (k,) INNER
+
+
+def prepare_edges(workload: Workload) -> Edges:
+    start, edge = workload.child_start, workload.inner_edge
+    parent = np.searchsorted(start, edge, side="right") - 1
+    token = np.maximum(workload.inner_token, 0)
+    by_token = np.lexsort((token, parent))
+    inner = zeros(
+        edge.size,
+        INNER,
+        parent=parent[by_token],
+        token=token[by_token],
+        fraction=workload.inner_fraction[by_token],
+        child=workload.child_index[edge][by_token],
+    )
+    if edge.size == 0:
+        return Edges(small(start), small(workload.child_index), inner)
+    return Edges(
+        small(start - np.searchsorted(edge, start)), small(np.delete(workload.child_index, edge)), inner
+    )
 
 
 class CallPrefixes(NamedTuple):
@@ -137,7 +170,7 @@ def prepare_calls_memory(
 
 def prepare_places(workload: Workload, call: Ints, tiers: int) -> Rows:
     sessions = workload.session_arrival_s.size
-    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, counted_as=NO_CAUSE)
+    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, hosted=NOBODY, counted_as=NO_CAUSE)
     session = workload.session[call]
     places["to_place"][:, 0] = np.bincount(session, minlength=sessions)
     if tiers > 1:
@@ -169,7 +202,9 @@ def prepare(
     arrival_s = floats(workload.session_arrival_s)
     known = call_prefixes(workload, calls_before)
     slots = int(pools["max_num_seqs"][pools["batching"] == Batching.SLOTS].max(initial=0))
-    tree = known if slots > 0 else None
+    offloads = bool((pools["retention"] == Retention.OFFLOAD).any())
+    tree = known if slots > 0 or offloads else None
+    edges = prepare_edges(workload)
     nothing = np.zeros(0, np.int32)
     return Simulation(
         router=router,
@@ -181,14 +216,15 @@ def prepare(
         output_tokens=small(workload.output_tokens),
         duration_s=floats(workload.duration_s),
         lag_s=floats(workload.lag_s),
-        child_start=small(workload.child_start),
-        children=small(workload.child_index),
+        child_start=edges.child_start,
+        children=edges.children,
+        inner=edges.inner,
         calls_before=calls_before,
         parents_left=np.array(workload.parent_count, np.int32),
         arrival_s=arrival_s,
         pools=pools,
         tiers=tiers,
-        events=zeros(steps + 2 * call.size + 4 * engines.size, ENTRY),
+        events=zeros(steps + edges.inner.size + 2 * call.size + 4 * engines.size, ENTRY),
         roots=prepare_roots(workload),
         ends=ends,
         winners=winners,
@@ -197,6 +233,7 @@ def prepare(
         phases=np.zeros((engines.size, int(pools["block_size"][0])), np.int64),
         memory=prepare_calls_memory(known, call.size, pools, engines, slack),
         seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
+        hosted=zeros(call.size if offloads else 0, HOSTED, replica=NOBODY),
         prefix_call=nothing if tree is None else tree.parent,
         prefix_tokens=nothing if tree is None else tree.shared,
         prefix_lifts=zeros(0, LIFT) if tree is None else lifts_of(tree.parent, tree.shared),
@@ -226,3 +263,7 @@ def check(workload: Workload, pools: Rows) -> None:
         raise ValueError("pools either all do both, or some prefill and the others decode")
     if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
         raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
+    if np.any((workload.inner_fraction < 0.0) | (workload.inner_fraction > 1.0)):
+        raise ValueError("a step that starts inside its parent does so at a fraction of it from 0 to 1")
+    if np.any(np.diff(workload.inner_edge) <= 0):
+        raise ValueError("edges to steps that start inside their parent are named once, in ascending order")

@@ -27,17 +27,27 @@ from tracekit.analyzers.kernels.events import (
     IDENT_MASK,
     KIND_SHIFT,
     LAPSE,
+    OPENING,
     READY,
     START,
     heap_pop,
     set_end,
 )
+from tracekit.analyzers.kernels.host_memory import drop_session, first_to_admit, offload_or_drop
 from tracekit.analyzers.kernels.idleness import (
     accrue_idle,
     leave_idle,
     recount_session,
     session_of,
     settle_causes,
+)
+from tracekit.analyzers.kernels.inner_start import (
+    EVERY_TOKEN,
+    expect_openings,
+    first_inner_edge,
+    open_edge,
+    open_inner_edge,
+    open_inner_edges,
 )
 from tracekit.analyzers.kernels.jit import entry_kernel, kernel
 from tracekit.analyzers.kernels.kv_memory import leave, settle
@@ -80,7 +90,7 @@ from tracekit.analyzers.kernels.simulation import (
     unsettle,
     zeros,
 )
-from tracekit.analyzers.kernels.waiting import enqueue
+from tracekit.analyzers.kernels.waiting import await_kv, come_back, enqueue
 
 SLOTS = int(Batching.SLOTS)
 ROLE_PREFILL, PREFIX_AWARE = int(Role.PREFILL), int(Router.PREFIX_AWARE)
@@ -128,15 +138,15 @@ def take_event(sim: Simulation, now: float) -> int:
 
 @kernel
 def end_step(sim: Simulation, step: int, now: float) -> None:
-    """Post the start of every step whose last parent this was."""
+    """Open every edge to another step that is not open yet."""
     session = int(sim.session[step])
     sim.tally[0]["steps_left"] -= 1
     sim.sessions[session]["end_s"] = now + sim.agents[session]["tail_s"]
     for edge in range(sim.child_start[step], sim.child_start[step + 1]):
-        child = int(sim.children[edge])
-        sim.parents_left[child] -= 1
-        if sim.parents_left[child] == 0:
-            post(sim, now + sim.lag_s[child], START, child)
+        open_edge(sim, int(sim.children[edge]), now)
+    inner = first_inner_edge(sim, step)
+    if inner != NOBODY:
+        open_inner_edges(sim, inner, EVERY_TOKEN, now)
 
 
 @kernel
@@ -180,6 +190,8 @@ def forgo_later_calls(sim: Simulation, session: int, now: float) -> None:
     for tier in range(sim.tiers.size):
         if sim.places[session, tier]["to_place"] == 0:
             let_session_go(sim, session, tier, now)
+    if sim.places[session, 0]["to_place"] == 0:
+        drop_session(sim, session)
 
 
 @kernel
@@ -193,6 +205,9 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     row["step"] = step
     row["session"] = session
     row["queued_s"] = now
+    inner = first_inner_edge(sim, step)
+    if inner != NOBODY:
+        inner = open_inner_edges(sim, inner, 0, now)
     sim.places[session, 0]["to_place"] -= 1
     if not is_servable(sim, prompt, output):
         refuse(sim, call, now)
@@ -216,6 +231,8 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     entry["owed"] = 0
     entry["passed_over"] = 0
     entry["came_with_kv"] = 0
+    entry["next_inner"] = inner
+    entry["loaded_to"] = 0
     if sim.router == PREFIX_AWARE:
         owe(sim, replica, ticket, prompt - int(sim.foreseen[replica]))
     place_ticket(sim, replica, ticket)
@@ -247,6 +264,7 @@ def start_step(sim: Simulation, step: int, now: float) -> None:
         row["idle_s"] = -agent["tool_share_s"]
         row["idle_j"] = -agent["tool_share_j"]
     post(sim, now + sim.duration_s[step], END, step)
+    expect_openings(sim, step, now)
 
 
 @kernel
@@ -281,6 +299,8 @@ def leave_replica(
         give_back_as_retained(sim, replica, ticket, tokens)
         leave(sim.memory, replica, ticket)
         sim.tickets[ticket]["is_pinned"] = 0
+    if has_ended:
+        offload_or_drop(sim, replica, ticket, tokens, now)
     if engine["outstanding"] == 0:
         fall_quiet(sim, replica, now)
 
@@ -312,21 +332,16 @@ def hand_over(sim: Simulation, replica: int, ticket: int, now: float) -> None:
     place["to_place"] -= 1
     target = route(sim, 1, row["call"], row["prompt"], row["output"], now)
     call["decode_replica"] = target
-    accrue_idle(sim, target, now)
-    engine = sim.engines[target]
-    row["next"] = engine["coming_head"]
-    engine["coming_head"] = ticket
-    unsettle(sim, target)
+    pool = sim.pools[sim.engines[target]["pool"]]
+    await_kv(sim, target, ticket, now + (pool["transfer_s"] + row["prompt"] * pool["transfer_token_s"]), now)
     place_ticket(sim, target, ticket)
     recount_session(sim, session, now)
-    pool = sim.pools[engine["pool"]]
-    post(sim, now + (pool["transfer_s"] + row["prompt"] * pool["transfer_token_s"]), ARRIVED, row["call"])
     start_one_more(sim, target, now)
 
 
 @kernel
 def arrive(sim: Simulation, call: int, now: float) -> None:
-    """The call's KV is here: let it wait for a place among those that decode."""
+    """The call's KV is here: let it wait for a place among those that decode, or come back from host memory."""
     replica = int(sim.calls[call]["decode_replica"])
     accrue_idle(sim, replica, now)
     engine = sim.engines[replica]
@@ -340,6 +355,11 @@ def arrive(sim: Simulation, call: int, now: float) -> None:
     else:
         sim.tickets[before]["next"] = sim.tickets[ticket]["next"]
     unsettle(sim, replica)
+    if engine["tier"] == 0:
+        come_back(sim, replica, ticket)
+        interrupt(sim, replica, now)
+        touch(sim, replica)
+        return
     sim.tickets[ticket]["came_with_kv"] = 1
     let_wait(sim, replica, ticket, now)
 
@@ -353,6 +373,8 @@ def finish_prompt(sim: Simulation, replica: int, ticket: int, now: float) -> Non
     row = sim.tickets[ticket]
     if row["goal"] == row["prompt"]:
         sim.calls[row["call"]]["first_token_s"] = now
+    if row["next_inner"] != NOBODY:
+        row["next_inner"] = open_inner_edges(sim, row["next_inner"], row["goal"] + 1 - row["prompt"], now)
     if row["goal"] + 1 == row["prompt"] + row["output"]:
         end_call(sim, replica, ticket, now)
     elif sim.pools[sim.engines[replica]["pool"]]["role"] == ROLE_PREFILL:
@@ -391,7 +413,7 @@ def complete_engine_step(sim: Simulation, segments: Rows, replica: int, now: flo
         book_decode_run(sim, segments, replica, now)
     see_decodes(sim, replica)
     while True:
-        ticket = finished_decode(sim, replica)
+        ticket = finished_decode(sim, replica, now)
         if ticket == NOBODY:
             break
         end_call(sim, replica, ticket, now)
@@ -425,6 +447,8 @@ def drain_instant(sim: Simulation, segments: Rows, now: float) -> None:
             be_ready(sim, ident, now)
         elif kind == LAPSE:
             lapse(sim, ident, now)
+        elif kind == OPENING:
+            open_inner_edge(sim, ident, now)
         else:
             switch_off_if_quiet(sim, ident, now)
 
@@ -437,7 +461,7 @@ def start_engine_steps(sim: Simulation, segments: Rows, now: float) -> None:
     for place in range(tally["touched"]):
         replica = sim.touched[place]
         engine = sim.engines[replica]
-        if not engine["busy"] and (engine["running"] > 0 or engine["waiting"] != NOBODY):
+        if not engine["busy"] and (engine["running"] > 0 or first_to_admit(sim, replica, now) != NOBODY):
             start_engine_step(sim, segments, replica, now)
     for place in range(tally["touched"]):
         sim.engines[sim.touched[place]]["is_touched"] = 0

@@ -46,10 +46,15 @@ ENGINE = np.dtype(
         ("fresh_head", np.int64),  # waiting tickets that no scheduling pass has seen
         ("prompt_head", np.int64),  # the first running call whose prompt is not done
         ("coming_head", np.int64),  # calls placed here whose KV is on its way
+        ("hosted_tokens", np.int64),  # in its host memory
+        ("hosted_first", np.int64),  # the call whose text there was used longest ago
+        ("hosted_last", np.int64),
+        ("sent_s", np.float64),  # when all that goes to host memory so far is there
+        ("loaded_s", np.float64),  # when all that comes from there so far is here
         ("running", np.int64),
         ("admissions", np.int64),
         ("departures", np.int64),  # from its slots
-        ("victims", np.int64),  # preempted so far: each goes before all others
+        ("victims", np.int64),  # preempted or loaded so far: each goes before all others
         ("held_blocks", np.int64),  # by running calls, as counted in kv_token_s
         ("decodes", np.int64),  # running calls that decode; the size of the finish heap
         ("contexts", np.int64),  # sum of their contexts in the next step
@@ -97,6 +102,9 @@ TICKET = np.dtype(
         ("waits", np.int64),  # 1 in the queue, 0 running
         ("passed_over", np.int64),
         ("came_with_kv", np.int64),  # its prompt was computed elsewhere
+        ("loaded_from", np.int64),  # blocks of its prompt that came from host memory
+        ("loaded_to", np.int64),
+        ("next_inner", np.int64),  # the next edge to a step that starts inside it; NOBODY: none
         ("seat", np.int64),  # its slot, where a replica has slots
         ("is_pinned", np.int64),  # it is over, and keeps its blocks
         ("pinned_on", np.int64),
@@ -111,6 +119,18 @@ TICKET = np.dtype(
 )
 """A call that is placed and not ended."""
 
+INNER = np.dtype(
+    [
+        ("parent", np.int64),
+        ("token", np.int64),  # of the parent's output; 0: when it is queued
+        ("fraction", np.float64),  # of the parent's length, if it is no call
+        ("child", np.int64),
+        ("is_open", np.int64),
+    ],
+    align=True,
+)
+"""An edge to a step that starts inside its parent."""
+
 SEAT = np.dtype(
     [
         ("busy", np.int64),
@@ -121,6 +141,19 @@ SEAT = np.dtype(
     align=True,
 )
 """A slot of a replica with slots."""
+
+HOSTED = np.dtype(
+    [
+        ("replica", np.int64),  # in whose host memory it is; NOBODY: in none
+        ("tokens", np.int64),
+        ("there_s", np.float64),  # when all of it is
+        ("before", np.int64),  # links of those in the same memory, by last use
+        ("after", np.int64),
+        ("sibling", np.int64),  # another of the same session, in any memory
+    ],
+    align=True,
+)
+"""The text of a call that has ended, in host memory."""
 
 IDLE_TALLY = np.dtype(
     [
@@ -147,6 +180,7 @@ PLACE = np.dtype(
         ("home", np.int64),  # replica of the session's latest placed call
         ("to_place", np.int64),  # calls not yet placed
         ("pinned", np.int64),  # head of its calls that keep their blocks
+        ("hosted", np.int64),  # head of its calls whose text is in host memory
         ("counted_home", np.int64),  # where and as what the session is counted in `idle`
         ("counted_as", np.int64),
         ("counted_tools", np.int64),
@@ -207,7 +241,7 @@ TALLY = np.dtype(
 
 
 class Simulation(NamedTuple):
-    """For p pools, r replicas, t tiers, n steps, m edges, c calls and s sessions."""
+    """For p pools, r replicas, t tiers, n steps, m edges (k of them inner), c calls and s sessions."""
 
     router: int
     seed: int
@@ -218,23 +252,25 @@ class Simulation(NamedTuple):
     output_tokens: SmallInts  # (n,)
     duration_s: Floats  # (n,)
     lag_s: Floats  # (n,)
-    child_start: SmallInts  # (n + 1,)
-    children: SmallInts  # (m,)
+    child_start: SmallInts  # (n + 1,) into `children`
+    children: SmallInts  # (m - k,) but for those that start inside
+    inner: Rows  # (k,) INNER, by parent, then token
     calls_before: SmallInts  # (n,)
     parents_left: SmallInts  # (n,)
     arrival_s: Floats  # (s,)
     pools: Rows  # (p,) POOL_ROW
     tiers: Rows  # (t,) TIER
-    events: Rows  # (n + 2 r,) ENTRY, heap of what is pending but for ends of engine steps
+    events: Rows  # (n + k + 2 c + 4 r,) ENTRY, heap of what is pending but for ends of engine steps
     roots: Rows  # ENTRY, starts of root steps in order; they never enter the heap
     ends: Floats  # when each replica's step ends; never if it is not busy
     winners: Ints  # the tournament among them
     engines: Rows  # (r,) ENGINE
-    finishes: Rows  # (r, most running calls) ENTRY, heaps of the decode_steps at which calls end
+    finishes: Rows  # (r, most running calls) ENTRY, heaps of decode_steps: calls end, or steps start in them
     phases: Ints  # (r, block_size) decoding calls by anchor
     memory: KvMemory
-    seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots, and the next three are empty
-    prefix_call: SmallInts  # (c,) whose text the prompt begins with
+    seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots
+    hosted: Rows  # (c,) HOSTED; (0,) if no replica offloads
+    prefix_call: SmallInts  # (c,) whose text the prompt begins with; (0,) if nobody needs it, as the next two
     prefix_tokens: SmallInts  # (c,) so many tokens
     prefix_lifts: Rows  # (c,) LIFT, ways up that tree
     tickets: Rows  # (c,) TICKET

@@ -6,10 +6,16 @@ first O(log n) amortised.
 
 import numpy as np
 
-from tracekit.analyzers.kernels.idleness import enter_passed_over, session_of
+from tracekit.analyzers.kernels.events import ARRIVED
+from tracekit.analyzers.kernels.idleness import (
+    accrue_idle,
+    enter_passed_over,
+    leave_passed_over,
+    session_of,
+)
 from tracekit.analyzers.kernels.jit import kernel
 from tracekit.analyzers.kernels.layout import NOBODY, QueueOrder, Rows
-from tracekit.analyzers.kernels.simulation import Simulation
+from tracekit.analyzers.kernels.simulation import Simulation, post, unsettle
 
 SESSION_FCFS, LEAST_ATTAINED = int(QueueOrder.SESSION_FCFS), int(QueueOrder.LEAST_ATTAINED)
 
@@ -84,8 +90,29 @@ def enqueue(sim: Simulation, replica: int, ticket: int) -> None:
 
 
 @kernel
+def await_kv(sim: Simulation, replica: int, ticket: int, until_s: float, now: float) -> None:
+    """Let the call, which is placed here, wait for KV that is on its way."""
+    accrue_idle(sim, replica, now)
+    engine = sim.engines[replica]
+    row = sim.tickets[ticket]
+    row["next"] = engine["coming_head"]
+    engine["coming_head"] = ticket
+    unsettle(sim, replica)
+    post(sim, until_s, ARRIVED, row["call"])
+
+
+@kernel
+def come_back(sim: Simulation, replica: int, ticket: int) -> None:
+    """Let a call wait again, before all others, for which everything is loaded."""
+    engine = sim.engines[replica]
+    sim.tickets[ticket]["next"] = engine["fresh_head"]
+    engine["fresh_head"] = ticket
+    put_first(sim, replica, ticket)
+
+
+@kernel
 def put_first(sim: Simulation, replica: int, ticket: int) -> None:
-    """Let a preempted call wait before all others."""
+    """Let a call that was admitted or due before wait before all others."""
     engine = sim.engines[replica]
     engine["victims"] += 1
     sim.tickets[ticket]["priority"] = -np.inf
@@ -102,6 +129,24 @@ def take_first(sim: Simulation, replica: int) -> None:
     engine["waiting"] = NOBODY
     if sim.tickets[first]["child"] != NOBODY:
         engine["waiting"] = without_root(sim, first)
+
+
+@kernel
+def leave_queue(sim: Simulation, replica: int, ticket: int, now: float) -> None:
+    """Take the first waiting call out, as if it had never waited."""
+    engine = sim.engines[replica]
+    take_first(sim, replica)
+    if sim.tickets[ticket]["passed_over"]:
+        leave_passed_over(sim, replica, ticket, now)
+    before = NOBODY
+    fresh = int(engine["fresh_head"])
+    while fresh not in (ticket, NOBODY):
+        before = fresh
+        fresh = int(sim.tickets[fresh]["next"])
+    if fresh == ticket and before == NOBODY:
+        engine["fresh_head"] = sim.tickets[ticket]["next"]
+    elif fresh == ticket:
+        sim.tickets[before]["next"] = sim.tickets[ticket]["next"]
 
 
 @kernel

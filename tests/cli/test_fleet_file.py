@@ -24,6 +24,7 @@ transfer_s = 0.5
 """
 ELASTIC = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nreplicas = 3\nmin_replicas = 1\n'
 SLOTS = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nbatching = "slots"\nmax_num_seqs = 4\n'
+OFFLOAD = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nretention = "offload"\noffload_gb = 64\n'
 
 
 def replayed(folder, fleet, *words):
@@ -49,8 +50,9 @@ def test_prefill_here_and_decode_there(tmp_path):
         (SPLIT, ["1 x H100-SXM-80GB (prefill) + 2 x L40S (decode)", "scheduler: vLLM V1"]),
         (ELASTIC, ["1-3 x H100-SXM-80GB", "scheduler: vLLM V1"]),
         (SLOTS, ["1 x H100-SXM-80GB", "scheduler: llama.cpp's slots"]),
+        (OFFLOAD, ["retention offload: copies of KV in 64 GB of host memory", "over 25 GB/s"]),
     ],
-    ids=["split", "elastic", "slots"],
+    ids=["split", "elastic", "slots", "offload"],
 )
 def test_the_table_says_what_was_replayed(tmp_path, fleet, words):
     shown = replayed(tmp_path, fleet)

@@ -38,6 +38,8 @@ from tracekit.analyzers.kernels.layout import (
     Workload,
 )
 
+INNER_PARENTS = ("call", "tool", "preempted call")
+
 
 class FleetScenario(NamedTuple):
     workload: Workload
@@ -164,6 +166,7 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
     held = ("refused", bool(outcome.refused)), ("served", outcome.refused < calls.size)
     told = {
         split: True,
+        **inner_features(scenario.workload, outcome, split),
         f"{split} pools": len(limits) > (2 if is_split(scenario) else 1),
         f"router {Router(scenario.router).name} {split}": calls.size > 3,
         f"order {QueueOrder(scenario.queue_order).name}": bool(
@@ -193,7 +196,23 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
     return {name for name, has_come_up in told.items() if has_come_up}
 
 
+def inner_features(workload: Workload, outcome: Outcome, split: str) -> dict[str, bool]:
+    """Return whether steps did start inside their parents, before these ended."""
+    parent = np.searchsorted(workload.child_start, workload.inner_edge, side="right") - 1
+    child = workload.child_index[workload.inner_edge]
+    steps = outcome.steps
+    is_inside = steps["start_s"][child] < steps["end_s"][parent]
+    is_call = workload.kind[parent] == StepKind.CALL
+    preempted = outcome.calls["step"][outcome.calls["preemptions"] > 0]
+    return {
+        f"inside a call {split}": bool((is_inside & is_call).any()),
+        f"inside a tool {split}": bool((is_inside & ~is_call).any()),
+        f"inside a preempted call {split}": bool((is_inside & np.isin(parent, preempted)).any()),
+    }
+
+
 EVERYTHING = {
+    *(f"inside a {parent} {split}" for parent in INNER_PARENTS for split in ("both", "split")),
     "both",
     "split",
     "both pools",

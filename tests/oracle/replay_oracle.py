@@ -50,7 +50,8 @@ class Event(IntEnum):
     ARRIVAL = 3
     CHECK = 4
     EXPIRY = 5
-    START = 6
+    OPENING = 6  # of an edge to a step that starts inside a tool or gap
+    START = 7
 
 
 class Replay:
@@ -126,6 +127,8 @@ class Replay:
                 self.receive(self.calls[number])
             case Event.CHECK:
                 self.scale_down(self.replicas[number], which)
+            case Event.OPENING:
+                self.let_child_go(self.steps[which], self.steps[number])
             case Event.START:
                 self.start_step(self.steps[number])
 
@@ -134,16 +137,31 @@ class Replay:
     def start_step(self, step: Step) -> None:
         step.start_s = self.clock
         if step.kind == StepKind.CALL:
+            self.let_children_go(step.call)
             self.take_call(step.call)
-        else:
-            self.expect(self.clock + step.duration_s, Event.END, step.number)
+            return
+        self.expect(self.clock + step.duration_s, Event.END, step.number)
+        for child in step.children:
+            if step in child.inside:
+                opening = self.clock + child.inside[step].fraction * step.duration_s
+                self.expect(opening, Event.OPENING, child.number, step.number)
 
     def end_step(self, step: Step) -> None:
         step.end_s = self.clock
         for child in step.children:
-            if all(parent.end_s is not None for parent in child.parents):
-                latest = max(parent.end_s for parent in child.parents)
-                self.expect(latest + child.lag_s, Event.START, child.number)
+            self.let_child_go(step, child)
+
+    def let_children_go(self, call: Call) -> None:
+        """Those that start inside it once it has emitted so many tokens."""
+        for child in call.step.children:
+            if call.step in child.inside and child.inside[call.step].token <= call.emitted:
+                self.let_child_go(call.step, child)
+
+    def let_child_go(self, parent: Step, child: Step) -> None:
+        if parent not in child.let_go_by:
+            child.let_go_by.add(parent)
+            if len(child.let_go_by) == len(child.parents):
+                self.expect(self.clock + child.lag_s, Event.START, child.number)
 
     # --- where calls go ---
 
@@ -304,6 +322,8 @@ class Replay:
             if part.emits:
                 call.decodes = True
                 call.emitted += 1
+                call.token_s.append(self.clock)
+                self.let_children_go(call)
                 if call.emitted == 1:
                     call.first_token_s = self.clock
         for number in engine_step.finished:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
+
 from tracekit.analyzers.kernels.layout import StepKind, Workload
 
 
@@ -13,6 +15,13 @@ class Place(NamedTuple):
 
     replica: int
     rank: int  # in the order of placement
+
+
+class Inside(NamedTuple):
+    """Where a step starts inside its parent: after so many tokens of a call, or so far into a tool or gap."""
+
+    token: int
+    fraction: float
 
 
 @dataclass(eq=False)
@@ -32,6 +41,7 @@ class Call:
     cached: int = 0
     preemptions: int = 0
     emitted: int = 0
+    token_s: list[float] = field(default_factory=list)  # when each token was emitted
     decodes: bool = False  # else its next tokens are those of a prompt, or of what a preemption lost
     passed_over: bool = False
     priority: float = 0.0  # in the queue it is in or was in last; lowest first
@@ -55,6 +65,8 @@ class Step:
     call: Call | None = None
     parents: list[Step] = field(default_factory=list)
     children: list[Step] = field(default_factory=list)
+    inside: dict[Step, Inside] = field(default_factory=dict)  # parents that it starts inside
+    let_go_by: set[Step] = field(default_factory=set)  # parents that it waits for no more
     start_s: float | None = None
     end_s: float | None = None
     idle_s: float = 0.0
@@ -143,6 +155,10 @@ def read_graph(workload: Workload) -> tuple[list[Session], list[Step]]:
             child = steps[workload.child_index[edge]]
             step.children.append(child)
             child.parents.append(step)
+            for row in np.flatnonzero(workload.inner_edge == edge):
+                child.inside[step] = Inside(
+                    int(workload.inner_token[row]), float(workload.inner_fraction[row])
+                )
     write_texts(workload, steps)
     return sessions, steps
 

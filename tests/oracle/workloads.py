@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from tests.oracle.session import Inside
 from tracekit.analyzers.kernels.layout import (
     BLOCK_TOKENS,
     NOBODY,
@@ -62,6 +63,7 @@ class Node:
     lag_s: float = 0.0
     parents: tuple[int, ...] = ()
     prefix: tuple[int, int, int] | None = None  # session, place in it, tokens shared with that call's text
+    inside: dict[int, Inside] = field(default_factory=dict)  # those of its parents that it starts inside
 
 
 @dataclass
@@ -102,6 +104,12 @@ def workload_of(stories: list[Story]) -> Workload:
         for parent in node.parents
     ]
     edges.sort()
+    inner = {
+        (starts[session] + parent, starts[session] + place): inside
+        for session, story in enumerate(stories)
+        for place, node in enumerate(story.nodes)
+        for parent, inside in node.inside.items()
+    }
     children = (
         np.bincount([parent for parent, _ in edges], minlength=len(nodes)) if edges else [0] * len(nodes)
     )
@@ -129,6 +137,9 @@ def workload_of(stories: list[Story]) -> Workload:
             [NOBODY if node.prefix is None else starts[node.prefix[0]] + node.prefix[1] for node in nodes]
         ),
         prefix_tokens=ints([0 if node.prefix is None else node.prefix[2] for node in nodes]),
+        inner_edge=ints([place for place, edge in enumerate(edges) if edge in inner]),
+        inner_token=ints([inner[edge].token for edge in edges if edge in inner]),
+        inner_fraction=floats([inner[edge].fraction for edge in edges if edge in inner]),
     )
 
 
@@ -147,6 +158,10 @@ def fleet(replicas: int = 1, router: Router = Router.ROUND_ROBIN, **limits: floa
 @st.composite
 def stories(draw: st.DrawFn, seconds: st.SearchStrategy[float]) -> Story:
     nodes = []
+    overlap = draw(st.booleans())
+    insides = st.builds(
+        Inside, st.sampled_from([0, 1, 2, 4, 17, 40, 99]), st.sampled_from([0.0, 0.25, 0.9, 1.0])
+    )
     for place in range(draw(st.integers(0, 8))):
         kind = draw(
             st.sampled_from([StepKind.CALL, StepKind.CALL, StepKind.TOOL, StepKind.TOOL, StepKind.GAP])
@@ -160,9 +175,19 @@ def stories(draw: st.DrawFn, seconds: st.SearchStrategy[float]) -> Story:
                 draw(seconds) if kind != StepKind.CALL else 0.0,
                 draw(st.sampled_from([0.0, 0.0, draw(seconds)])),
                 tuple(sorted(parents)),
+                inside={parent: draw(insides) for parent in parents if draw(st.booleans())}
+                if overlap
+                else {},
             )
         )
     return Story(draw(seconds), nodes, draw(st.sampled_from([0.0, draw(seconds)])))
+
+
+def twice_as_long(power: PowerCurve) -> PowerCurve:
+    """Return the same watts where everything takes twice the time."""
+    return power._replace(
+        **{name: 2 * value for name, value in power._asdict().items() if name.endswith("_s")}
+    )
 
 
 class Costs(Enum):
@@ -265,6 +290,14 @@ def share_prefixes(draw: np.random.Generator, told: list[Story]) -> None:
         earlier.append((session, place))
 
 
+def start_inside(draw: np.random.Generator, told: list[Story]) -> None:
+    """Let steps start inside one of their parents, where that may be."""
+    for node in (node for story in told for node in story.nodes):
+        for parent in node.parents:
+            if draw.random() < 0.4:
+                node.inside[parent] = Inside(int(draw.integers(0, 32)), float(draw.random()))
+
+
 def crowd(seed: int, sessions: int = 25) -> Scenario:
     """Return many agents, close together or not, with tools and side calls between their calls."""
     draw = np.random.default_rng(seed)
@@ -278,6 +311,8 @@ def busy_workload(draw: np.random.Generator, sessions: int) -> Workload:
     told = [Story(float(at_s), a_life(draw), float(draw.exponential(0.1))) for at_s in arrivals]
     if draw.random() < 0.8:
         share_prefixes(draw, told)
+    if draw.random() < 0.4:
+        start_inside(draw, told)
     return workload_of(told)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.oracle.session import Inside
 from tests.oracle.workloads import Story, call, gap, tool, workload_of
 from tracekit.analyzers.drawn_sessions import draw_sessions
 from tracekit.analyzers.isolated import isolated_calls_j, isolated_sessions_j
@@ -28,6 +29,10 @@ def story_workload(seed):
             tool(pause_s, 0),
             call(prompt + output, 7, 1, 2, lag_s=0.01),
         ]
+        if seed % 2:  # tools that start while the call still answers, and may end before it
+            nodes[1].inside[0] = Inside(int(random.integers(0, 12)), 0.0)
+            nodes[2].inside[0] = Inside(1, 0.0)
+            nodes[3].inside[1] = Inside(0, 0.3)
         nodes += [gap(pause_s, 3), call(9, 3, 4), call(50, 20, 4)][: int(random.integers(0, 4))]
         sessions.append(Story(float(random.uniform(0, 2)), nodes))
     return workload_of(sorted(sessions, key=lambda session: session.arrival_s))

@@ -224,3 +224,124 @@ def test_drawn_sessions_keep_what_their_own_calls_share(tmp_path):
         40,
         45,
     }  # a copy of the first shares its prompt, no answer
+
+
+# --- steps that start inside their parent ---
+
+
+def steps_written(tmp_path, *calls, tools=()):
+    """A trace of one session; rows are given as dicts with start_ns, end_ns and parents, numbered from 1."""
+    rows = [
+        {"row_id": row, "session_id": 0, "parents": [], **step}
+        for row, step in enumerate((*calls, *tools), 1)
+    ]
+    answered = [
+        {"status": "ok", "input_tokens": 20, "output_tokens": 11, **row} for row in rows[: len(calls)]
+    ]
+    end_ns = max(row["end_ns"] for row in rows)
+    session = {"row_id": 0, "start_ns": 0, "end_ns": end_ns, "status": "ok"}
+    tables = {
+        Kind.SESSION: table_of(Kind.SESSION, [session]),
+        Kind.LLM_CALL: table_of(Kind.LLM_CALL, answered),
+        Kind.TOOL_SPAN: table_of(Kind.TOOL_SPAN, rows[len(calls) :]),
+    }
+    write_trace(tmp_path / "t.parquet", tables, Provenance(1, "0", [], 0), force=True)
+    return compile_workload(Trace.open(tmp_path / "t.parquet"))
+
+
+def inner_edges(compiled) -> list[tuple[int, float, float]]:
+    """Of each: tokens, fraction of the parent, and the child's lag in ns."""
+    workload = compiled.workload
+    lags_ns = np.round(workload.lag_s[workload.child_index[workload.inner_edge]] * 1e9)
+    return list(
+        zip(workload.inner_token.tolist(), workload.inner_fraction.tolist(), lags_ns.tolist(), strict=True)
+    )
+
+
+def stream(**more):
+    return {"start_ns": 0, "end_ns": 1000, "first_token_ns": 200, **more}
+
+
+def test_a_tool_starts_at_the_token_that_had_come(tmp_path):
+    tool = {"start_ns": 450, "end_ns": 2000, "parents": [1]}
+    compiled = steps_written(tmp_path, stream(last_token_ns=700), tools=[tool])
+    assert inner_edges(compiled) == [(6, 0.45, 0)]  # 11 tokens, one each 50 ns from 200 on
+    assert (compiled.inner_starts, compiled.early_starts) == (1, 0)
+
+
+def test_without_the_last_token_they_are_spread_up_to_the_end(tmp_path):
+    tool = {"start_ns": 450, "end_ns": 2000, "parents": [1]}
+    compiled = steps_written(tmp_path, stream(), tools=[tool])
+    assert inner_edges(compiled) == [(4, 0.44, 10)]  # every 80 ns
+
+
+def test_times_of_chunks_count_where_they_are_known(tmp_path):
+    tool = {"start_ns": 450, "end_ns": 2000, "parents": [1]}
+    chunks = [0.1, 0.1, 0.1, 0.3]  # at 200, 300, 400, 500, 800 ns
+    compiled = steps_written(tmp_path, stream(chunk_gap_us=chunks), tools=[tool])
+    [(token, fraction, lag_ns)] = inner_edges(compiled)
+    assert (token, lag_ns) == (6, pytest.approx(50, abs=1))  # three fifths of 11
+    assert fraction == pytest.approx(0.4, abs=0.001)
+    late = steps_written(tmp_path, stream(chunk_gap_us=chunks), tools=[tool | {"start_ns": 900}])
+    assert inner_edges(late)[0][0] == 11
+
+
+def test_chunks_are_those_of_the_call_at_hand(tmp_path):
+    first, second = (stream(start_ns=at, first_token_ns=at + 200, end_ns=at + 1000) for at in (0, 5000))
+    tools = [{"start_ns": at + 450, "end_ns": at + 900, "parents": [row]} for row, at in ((2, 5000), (1, 0))]
+    chunks = {"chunk_gap_us": [0.2] * 10}
+    compiled = steps_written(tmp_path, first | chunks, second | {"chunk_gap_us": [0.1] * 10}, tools=tools)
+    assert [edge[0] for edge in inner_edges(compiled)] == [2, 3]
+
+
+@pytest.mark.parametrize("first_token_ns", [None, 500], ids=["not streamed", "later"])
+def test_before_the_first_token_a_step_waits_for_the_calls_start(tmp_path, first_token_ns):
+    tool = {"start_ns": 450, "end_ns": 2000, "parents": [1]}
+    compiled = steps_written(tmp_path, stream(first_token_ns=first_token_ns), tools=[tool])
+    assert inner_edges(compiled) == [(0, 0.0, 450)]
+
+
+def test_inside_a_tool_a_step_starts_after_the_same_part_of_it(tmp_path):
+    tools = [{"start_ns": 1500, "end_ns": 2500, "parents": [1]}]
+    inside = {"start_ns": 1750, "end_ns": 3000, "parents": [3]}
+    compiled = steps_written(tmp_path, stream(), inside, tools=tools)
+    assert inner_edges(compiled) == [(0, 0.25, 0)]
+    assert compiled.workload.parent_count.tolist() == [0, 1, 1]
+
+
+def test_the_lag_follows_the_last_edge_to_open(tmp_path):
+    tool = {"start_ns": 100, "end_ns": 430, "parents": []}
+    call = {"start_ns": 450, "end_ns": 900, "parents": [1, 3]}
+    compiled = steps_written(tmp_path, stream(), call, tools=[tool])
+    assert inner_edges(compiled) == [(4, 0.44, 10)]
+    call = {"start_ns": 435, "end_ns": 900, "parents": [1, 3]}
+    compiled = steps_written(tmp_path, stream(), call, tools=[tool])
+    assert inner_edges(compiled) == [(3, 0.36, 5)]  # the tool's end at 430, not the token at 360
+
+
+def test_a_root_before_its_session_is_moved(tmp_path):
+    compiled = steps_written(tmp_path, {"start_ns": 0, "end_ns": 9})
+    assert compiled.early_starts == 0
+    rows = [{"row_id": 1, "session_id": 0, "start_ns": 5, "end_ns": 9, "status": "ok", "parents": []}]
+    rows[0] |= {"input_tokens": 1, "output_tokens": 1}
+    session = {"row_id": 0, "start_ns": 7, "end_ns": 9, "status": "ok"}
+    tables = {
+        Kind.SESSION: table_of(Kind.SESSION, [session]),
+        Kind.LLM_CALL: table_of(Kind.LLM_CALL, rows),
+    }
+    write_trace(tmp_path / "early.parquet", tables, Provenance(1, "0", [], 0))
+    assert compile_workload(Trace.open(tmp_path / "early.parquet")).early_starts == 1
+
+
+def test_drawn_sessions_start_their_steps_inside_as_well(tmp_path):
+    tools = [
+        {"start_ns": 450, "end_ns": 2000, "parents": [1]},
+        {"start_ns": 1000, "end_ns": 1500, "parents": [1]},
+    ]
+    after = {"start_ns": 2100, "end_ns": 2500, "parents": [3]}
+    workload = steps_written(tmp_path, stream(), after, tools=tools).workload
+    drawn_workload, _drawn = poisson_release(workload, 2.0, 3, seed=3)
+    edges = len(workload.child_index)
+    assert drawn_workload.inner_edge.tolist() == [workload.inner_edge[0] + edges * copy for copy in range(3)]
+    assert drawn_workload.inner_token.tolist() == 3 * workload.inner_token.tolist()
+    assert drawn_workload.inner_fraction.tolist() == 3 * workload.inner_fraction.tolist()

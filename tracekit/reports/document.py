@@ -6,6 +6,7 @@ Keys follow the command line's contract; None is unknown. `SCHEMA_VERSION` rises
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,7 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         "tools and lags keep their recorded length: they belong to the recorded environment",
         *sorted({_SCHEDULERS[pool.batching] for replay in replays for pool in replay.fleet.pools}),
         _prefix_words(compiled, replays),
+        *_host_memory_words(replays),
         "token counts are the recorded tokenizer's",
     ]
     if compiled.calls_without_tokens:
@@ -174,11 +176,8 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         notes.append(
             "open loop: every step is released at its recorded time, whatever the steps before it did"
         )
-    elif compiled.early_starts:
-        notes.append(
-            f"{compiled.early_starts} step(s) began before a step they wait for had ended, or before their session; "
-            "they are moved to its end, or start"
-        )
+    else:
+        notes.extend(_start_words(compiled))
     if compiled.zero_token_calls:
         notes.append(f"{compiled.zero_token_calls} call(s) of zero tokens in or out are computed as one of 1")
     if compiled.steps_without_end:
@@ -190,6 +189,28 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         f"{name} ${price.typical:g}/h ({price.kind}, {price.date})" for name, price in sorted(prices.items())
     ]
     return [*notes, f"prices: {'; '.join(words)}"]
+
+
+def _host_memory_words(replays: list[Replay]) -> list[str]:
+    told = {
+        f"retention offload: copies of KV in {pool.offload_gb:g} GB of host memory a replica, "
+        f"over {pool.offload_gb_s:g} GB/s a GPU and direction"
+        for replay in replays
+        for pool in replay.fleet.pools
+        if pool.retention == "offload"
+    }
+    return sorted(told)
+
+
+def _start_words(compiled: Compiled) -> Iterator[str]:
+    """How steps start that did not simply follow another one."""
+    if compiled.inner_starts:
+        yield (
+            f"{compiled.inner_starts} step(s) began before a step they wait for had ended; they start at the same "
+            "output token of that call, or after the same part of that tool"
+        )
+    if compiled.early_starts:
+        yield f"{compiled.early_starts} step(s) began before their session; they are moved to its start"
 
 
 def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID) -> dict[str, str]:
