@@ -1,7 +1,8 @@
 """Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls.
 
-`python -m benchmarks vidur` compares the replica with runs of Vidur instead; `python -m benchmarks replay` prints the
-table of what replays cost, which docs/benchmarks.md explains.
+`python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
+engine with the demo's own server; `python -m benchmarks replay` prints the table of what replays cost, which
+docs/benchmarks.md explains.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ def main() -> None:
         "--fit", type=Path, help="folder whose batches give the coefficients; vidur_1k if not given"
     )
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
+    demo = benchmarks.add_parser("demo")
+    demo.add_argument("--sessions", type=int, default=16)
     options = parser.parse_args()
-    if options.benchmark == "vidur":
+    if options.benchmark == "demo":
+        from benchmarks.demo_server import print_demo  # noqa: PLC0415
+
+        print_demo(options.sessions)
+    elif options.benchmark == "vidur":
         # not above: what this process holds at a fork would count as its children's memory
         from benchmarks.vidur import VIDUR_1K, print_vidur  # noqa: PLC0415
 
