@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from tracekit.analyzers import scenario
 from tracekit.analyzers.hardware.replica import Replica
-from tracekit.analyzers.hardware.step_cost import replica_cost
 from tracekit.analyzers.kernels.example import DARK, NO_COST, ONE_REPLICA, one_call
 from tracekit.analyzers.kernels.jit import is_compiled
 from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, Pool, SmallInts, Workload
@@ -45,15 +45,18 @@ class Replay:
 
 
 def pools_of(fleet: Fleet) -> tuple[Pool, ...]:
-    """The fleet's pools as the kernel takes them. Raises UnknownName, ScenarioInvalid, ModelDoesNotFit."""
-    return tuple(
-        _pool(pool.replica(), limits) for pool, limits in zip(fleet.pools, fleet.limits(), strict=True)
-    )
+    """The fleet's pools as the kernel takes them.
+
+    Raises
+    ------
+    UnknownName, ScenarioInvalid, ModelDoesNotFit, CalibrationInvalid : names, sizes or files that cannot be.
+    """
+    return tuple(_pool(pool, limits) for pool, limits in zip(fleet.pools, fleet.limits(), strict=True))
 
 
-def _pool(replica: Replica, limits: FleetLimits) -> Pool:
-    cost = replica_cost(replica)
-    return Pool(cost.step, cost.power, limits, usd_per_s(replica), cost.table)
+def _pool(pool: scenario.Pool, limits: FleetLimits) -> Pool:
+    cost = pool.cost()
+    return Pool(cost.step, cost.power, limits, usd_per_s(pool.replica()), cost.table)
 
 
 def usd_per_s(replica: Replica) -> float:

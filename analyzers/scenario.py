@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tracekit.analyzers.catalog import catalog
+from tracekit.analyzers.hardware.calibration import Calibration, calibrated_cost
+from tracekit.analyzers.hardware.calibration_file import calibration_for
 from tracekit.analyzers.hardware.replica import Replica, kv_capacity_tokens
+from tracekit.analyzers.hardware.step_cost import ReplicaCost, replica_cost
 from tracekit.analyzers.kernels.layout import (
     BLOCK_TOKENS,
     Batching,
@@ -57,7 +60,8 @@ class Pool:
     `role` is what part of a call they compute. With `min_replicas` the pool is elastic: another replica is started
     when more than `scale_up_calls` calls stand on each that is on or starting, takes `startup_s`, and is switched
     off after `scale_down_s` without a call. `transfer_gb_s` and `transfer_s` are of the link that brings KV to a
-    pool that decodes.
+    pool that decodes. `calibration` is a file of `tracekit calibrate`; without one for this model, GPU, engine and tp,
+    steps are analytic.
     """
 
     gpu: str
@@ -82,11 +86,14 @@ class Pool:
     startup_s: float = 60.0
     scale_up_calls: int = 8
     scale_down_s: float = 60.0
+    calibration: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("gpu", "model", "engine"):
             if not isinstance(getattr(self, name), str):
                 raise ScenarioInvalid.not_text(name, getattr(self, name))
+        if self.calibration is not None and not isinstance(self.calibration, str):
+            raise ScenarioInvalid.not_text("calibration", self.calibration)
         if not isinstance(self.prefix_cache, bool):
             raise ScenarioInvalid.not_a_flag("prefix_cache", self.prefix_cache)
         _check_name("retention", self.retention, RETENTIONS)
@@ -126,6 +133,17 @@ class Pool:
         if model.heads % self.tp:
             raise ScenarioInvalid.tp_does_not_divide(self.tp, model.name, model.heads)
         return Replica(catalog.gpu(self.gpu), catalog.model(self.model), catalog.engine(self.engine), self.tp)
+
+    def calibrated(self) -> Calibration | None:
+        """What corrects its replicas' steps; None: nothing fits them. Raises CalibrationInvalid, UnknownName."""
+        if self.calibration is None:
+            return None
+        return calibration_for(Path(self.calibration), self.replica())
+
+    def cost(self) -> ReplicaCost:
+        """What a replica's steps take and draw, by the best tier there is. Raises CalibrationInvalid, UnknownName."""
+        cost, calibration = replica_cost(self.replica()), self.calibrated()
+        return cost if calibration is None else calibrated_cost(cost, calibration)
 
     def limits(self, router: str = DEFAULT_ROUTER, queue_order: str = DEFAULT_QUEUE_ORDER) -> FleetLimits:
         """What the scheduler may do. Raises ModelDoesNotFit, UnknownName."""
@@ -224,6 +242,8 @@ class Fleet:
         for pool in pools:
             _known_keys(path, "[[pool]]", pool, of_pool)
             _needed_keys(path, "[[pool]]", pool)
+            if isinstance(pool.get("calibration"), str):  # beside the fleet file, unless it says otherwise
+                pool["calibration"] = str(path.parent / pool["calibration"])
         return cls(pools=tuple(Pool(**pool) for pool in pools), **fleet)
 
     @property

@@ -36,6 +36,14 @@ REGISTRY: dict[str, Row] = {
     "record": Row("tracekit.commands.record", "Run a command and record its LLM calls, tools and GPU power."),
     "analyze": Row("tracekit.commands.analyze", "Show where a trace's time, tokens, joules and dollars go."),
     "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
+    "validate": Row(
+        "tracekit.commands.validate",
+        "Hold the model of step time and power to measured rows: errors and a plot.",
+    ),
+    "calibrate": Row(
+        "tracekit.commands.calibrate",
+        "Turn measured points, or a trace's own calls, into a calibration for replays.",
+    ),
     "import": Row(
         "tracekit.commands.import_", "Turn public traces and other tools' recordings into a trace."
     ),

@@ -9,6 +9,9 @@ TracekitError (exit 2)
 ├── RowRefused           a bad row, with --strict
 ├── OutputRefused        exists already, or its folder cannot be written
 ├── UnknownName          not in the catalog, with the nearest names
+├── RowsInvalid          measured rows that cannot be used
+├── BarInvalid           a bar for errors that is none
+├── CalibrationInvalid   a calibration file that cannot be used
 ├── CatalogInvalid       a catalog file of the user's that cannot be used
 ├── ModelConfigInvalid   a config.json that no model can be made of
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
@@ -161,6 +164,12 @@ class OutputRefused(TracekitError):
         return cls(f"{path} is the trace that is being read, and would be lost. Choose another -o.")
 
     @classmethod
+    def no_picture(cls, path: Path, suffixes: Iterable[str]) -> Self:
+        return cls(
+            f"{path} does not end in {', '.join(suffixes)}, and that decides the format of a plot. Rename -o."
+        )
+
+    @classmethod
     def not_writable(cls, path: Path, reason: str) -> Self:
         return cls(f"{path} cannot be written ({reason}). Choose a folder you may write to with -o.")
 
@@ -194,6 +203,35 @@ class RowsInvalid(TracekitError):
     def too_few(cls, what: str, found: int, needed: int) -> Self:
         return cls(
             f"{what} needs at least {needed} usable rows, and there are {found}: see `skipped` for why."
+        )
+
+    @classmethod
+    def no_row(cls, path: Path, why: str) -> Self:
+        return cls(f"No row of {path} can be judged. The first reason: {why}")
+
+    @classmethod
+    def no_fit_rows(cls, folder: Path, reason: str) -> Self:
+        return cls(
+            f"The rows that the constants are fitted to are not in {folder} ({reason}); they are not part of the "
+            "project. Put mlenergy_v3_h100.csv, mlenergy_v2_llm.csv and llm_inference_bench_power.csv there, or set "
+            "TRACEKIT_SHARED to the folder that has data/fit. To judge rows of your own: `tracekit validate ROWS.csv`."
+        )
+
+
+class BarInvalid(TracekitError):
+    @classmethod
+    def of(cls, text: str, fault: str) -> Self:
+        return cls(
+            f"The bar '{text}' cannot be used: {fault}. A bar is [TIER.][KIND.]QUANTITY[.STATISTIC]>SHARE, such as "
+            "power_w>0.10 or calibrated.dense.itl_ms.median_ape>2%; `tracekit validate --help` lists the names."
+        )
+
+
+class CalibrationInvalid(TracekitError):
+    @classmethod
+    def unreadable(cls, path: Path, reason: str) -> Self:
+        return cls(
+            f"The calibration {path} cannot be used: {reason}. `tracekit calibrate ROWS.csv -o {path}` writes one."
         )
 
 

@@ -7,14 +7,17 @@ LLM-Inference-Bench (arXiv 2411.00136; A100 and H100). The files are not part of
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from tracekit.analyzers.hardware.operating_point import OperatingPoint, points_of
+from tracekit.errors import RowsInvalid
 
 TEXT_TASKS = ("lm-arena-chat", "gpqa", "sourcegraph-fim")
+VISION_TASKS = ("image-chat", "video-chat")
 V2_PROMPT_TOKENS = "150"  # assumed; the rows do not say
 
 
@@ -24,18 +27,37 @@ class FitRows(NamedTuple):
     v3: list[OperatingPoint]  # text tasks
     v2: list[OperatingPoint]  # text models
     bench: list[OperatingPoint]  # LLM-Inference-Bench, all engines
+    vision: list[OperatingPoint]  # v3's other tasks, whose prompts' lengths are assumed: in no fit
 
 
 def read_fit_rows(folder: Path) -> FitRows:
-    """The rows in `folder`. Raises OSError where it has none."""
+    """The rows in `folder`. Raises RowsInvalid where it has none."""
+    try:
+        return _read(folder)
+    except (OSError, KeyError, ValueError) as error:
+        raise RowsInvalid.no_fit_rows(folder, f"{type(error).__name__}: {error}") from error
+
+
+def _read(folder: Path) -> FitRows:
     return FitRows(
-        points_of(_v3(folder / "mlenergy_v3_h100.csv")).points,
+        _medians(_v3(folder / "mlenergy_v3_h100.csv", TEXT_TASKS)),
         [replace(point, itl_is_mean=True) for point in points_of(_v2(folder / "mlenergy_v2_llm.csv")).points],
         [
             replace(point, itl_is_mean=True)
             for point in points_of(_bench(folder / "llm_inference_bench_power.csv")).points
         ],
+        _medians(_v3(folder / "mlenergy_v3_h100.csv", VISION_TASKS)),
     )
+
+
+def fit_folder() -> Path:
+    """Where the rows are looked for: $TRACEKIT_SHARED/data/fit, else shared/data/fit beside the project."""
+    shared = os.environ.get("TRACEKIT_SHARED")
+    return (Path(shared) if shared else Path(__file__).resolve().parents[3] / "shared") / "data" / "fit"
+
+
+def _medians(rows: Iterator[Mapping[str, str | None]]) -> list[OperatingPoint]:
+    return [replace(point, itl_is_mean=False) for point in points_of(rows).points]
 
 
 def _rows(path: Path) -> Iterator[Mapping[str, str]]:
@@ -43,9 +65,9 @@ def _rows(path: Path) -> Iterator[Mapping[str, str]]:
         yield from csv.DictReader(file)
 
 
-def _v3(path: Path) -> Iterator[dict[str, str | None]]:
+def _v3(path: Path, tasks: tuple[str, ...]) -> Iterator[dict[str, str | None]]:
     for row in _rows(path):
-        if row["task"] in TEXT_TASKS:
+        if row["task"] in tasks:
             yield {
                 "gpu": "H100-SXM-80GB",
                 "model": row["model_id"],

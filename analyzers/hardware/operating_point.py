@@ -35,9 +35,9 @@ COLUMNS = (
 PRECISIONS = {"bfloat16": "bf16", "float16": "bf16", "fp16": "bf16", "float8": "fp8", "half": "bf16"}
 
 TASK_PROMPT_TOKENS = {
-    "lm-arena-chat": 354,
+    "lm-arena-chat": 356,
     "gpqa": 259,
-    "sourcegraph-fim": 1032,
+    "sourcegraph-fim": 1033,
     "image-chat": 1000,
     "video-chat": 3000,
 }
@@ -45,13 +45,16 @@ TASK_PROMPT_TOKENS = {
 (what mean steps take beyond median ones is prompts), images and video are assumed."""
 DEFAULT_PROMPT_TOKENS = 512
 DEFAULT_OUTPUT_TOKENS = 512
+DERIVED_TOLERANCE = 1e-3
+"""A latency this close to sequences / rate was computed from it, so it is a mean over all steps."""
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
     """One row: `batch` sequences at once on `replica`; what was not measured is None.
 
-    `output_tok_s` is of the replica. `itl_is_mean`: over all steps; else a median, which steps without prompts set.
+    `output_tok_s` is of the replica. `itl_is_mean`: over all steps (where it equals batch / rate, it was computed from
+    it); else a median, which steps without prompts set.
     """
 
     row: int
@@ -134,7 +137,9 @@ def _point(number: int, row: Mapping[str, str | None]) -> OperatingPoint:
     if precision:
         model = model.at(PRECISIONS.get(precision, precision))
     engine = (row.get("engine") or "").strip()
-    num_gpus, tp = int(_needed(row, "num_gpus")), int(_needed(row, "tp"))
+    num_gpus, tp = _whole(row, "num_gpus"), _whole(row, "tp")
+    if tp > num_gpus:
+        raise ValueError(f"tp is {tp} on {num_gpus} GPU(s)")
     replica = _replica(catalog.gpu(_text(row, "gpu")), model, _engine(engine), num_gpus, tp)
     copies = num_gpus / replica.tp
     input_tokens, task = _prompt(row)
@@ -151,6 +156,7 @@ def _point(number: int, row: Mapping[str, str | None]) -> OperatingPoint:
         output_tok_s=_scaled(_number(row, "output_tok_s"), 1 / copies),
         power_w=_number(row, "power_per_gpu_w"),
         j_per_token=_number(row, "j_per_output_token"),
+        itl_is_mean=_is_derived(row),
     )
     if capacity_tokens(replica) <= 0:
         raise ValueError(f"{model.name} does not fit {num_gpus} x {replica.gpu.name}")
@@ -163,6 +169,13 @@ def _replica(gpu: Gpu, model: Model, engine: Engine, num_gpus: int, tp: int) -> 
     if model.experts or num_gpus % tp or capacity_tokens(small) <= 0:
         return Replica(gpu, model, engine, num_gpus)
     return small
+
+
+def _is_derived(row: Mapping[str, str | None]) -> bool:
+    itl_ms, rate = _number(row, "itl_ms"), _number(row, "output_tok_s")
+    if itl_ms is None or rate is None:
+        return False
+    return abs(itl_ms * 1e-3 * rate / _needed(row, "batch") - 1.0) < DERIVED_TOLERANCE
 
 
 def _engine(name: str) -> Engine:
@@ -192,9 +205,12 @@ def _number(row: Mapping[str, str | None], name: str) -> float | None:
     text = (row.get(name) or "").strip()
     if not text:
         return None
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError(f"{name} is '{text}': it has to be a number") from error
     if not np.isfinite(value) or value <= 0:
-        raise ValueError(f"{name} is {text}: it has to be above 0")
+        raise ValueError(f"{name} is {text}: it has to be above 0 and finite")
     return value
 
 
@@ -203,6 +219,13 @@ def _needed(row: Mapping[str, str | None], name: str) -> float:
     if value is None:
         raise ValueError(f"{name} is empty")
     return value
+
+
+def _whole(row: Mapping[str, str | None], name: str) -> int:
+    value = _needed(row, name)
+    if value != int(value):
+        raise ValueError(f"{name} is {value:g}: it has to be a whole number")
+    return int(value)
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

@@ -103,13 +103,15 @@ def touched_experts(load: Load, constants: StepConstants) -> Floats:
         load.sequences * constants.routing_diversity
     )
     mean = experts / load.gpus * (1.0 - missed)
-    return np.minimum(experts / load.gpus, mean + np.sqrt(2.0 * np.log(load.gpus) * mean * missed))
+    largest = mean + np.sqrt(2.0 * np.log(load.gpus) * mean * missed)
+    # no more than it has, nor than all GPUs together read
+    return np.minimum(np.minimum(experts / load.gpus, load.gpus * mean), largest)
 
 
 def busiest_visits(load: Load) -> Floats:
     """Visits of decoding tokens to experts on the busiest GPU, each to one expert in every layer: (n,)."""
     visits = load.sequences * load.experts_per_token / load.gpus
-    return visits + np.sqrt(2.0 * np.log(load.gpus) * visits)
+    return np.minimum(load.gpus * visits, visits + np.sqrt(2.0 * np.log(load.gpus) * visits))
 
 
 def expert_read_s(load: Load, constants: StepConstants) -> Floats:

@@ -55,6 +55,7 @@ class FleetChoice:
     queue_order: str | None = None
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
+    calibration: Path | None = None
 
     def fleets(self, recorded_models: list[str]) -> list[Fleet]:
         """One fleet per GPU asked for; what was not said is taken from the trace, else assumed and named so.
@@ -90,6 +91,7 @@ class FleetChoice:
                         replicas=self.replicas or 1,
                         max_num_seqs=self.max_num_seqs,
                         max_num_batched_tokens=self.max_num_batched_tokens,
+                        calibration=None if self.calibration is None else str(self.calibration),
                     ),
                 ),
                 router=self.router or DEFAULT_ROUTER,
@@ -100,9 +102,15 @@ class FleetChoice:
         ]
 
     def _describes_a_fleet(self) -> bool:
-        numbers = (self.tp, self.replicas, self.max_num_seqs, self.max_num_batched_tokens)
+        values = (
+            self.tp,
+            self.replicas,
+            self.max_num_seqs,
+            self.max_num_batched_tokens,
+            self.calibration,
+        )
         return bool(self.gpus or self.model or self.router or self.queue_order) or any(
-            number is not None for number in numbers
+            value is not None for value in values
         )
 
 
@@ -129,6 +137,7 @@ def fleet_options(command: Command) -> Command:
         "queue_order",
         "max_num_seqs",
         "max_num_batched_tokens",
+        "calibration",
     )
 
     @functools.wraps(command)
@@ -172,6 +181,11 @@ def fleet_options(command: Command) -> Command:
             "--max-num-batched-tokens",
             type=click.IntRange(1),
             help="Tokens in a step.  [default: the engine's]",
+        ),
+        click.option(
+            "--calibration",
+            type=click.Path(path_type=Path),
+            help="File of `tracekit calibrate`; used where it has the model, GPU, engine and TP.",
         ),
     )
     for option in reversed(options):

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.hardware.calibration import Calibration
 from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.kernels.layout import Cause, FleetLimits, State, StepKind
 from tracekit.analyzers.replay import Replay
@@ -24,6 +25,9 @@ from tracekit.analyzers.workload import Compiled
 from tracekit.units import J_PER_WH
 
 SCHEMA_VERSION = 1
+ANALYTIC = "analytic"
+TIERS = (ANALYTIC, "calibrated", "measured")
+"""The weakest first."""
 Document = dict[str, Any]
 
 
@@ -81,7 +85,7 @@ def replay_document(
         "preemptions": int(outcome.calls["preemptions"].sum()),
         "kv_fraction": _kv_fraction(replay),
         "engine_steps": outcome.engine_steps,
-        "tier": "analytic",
+        "tier": replay_tier(replay),
         "error": _error_bands(replay),
     }
 
@@ -127,6 +131,7 @@ def pool_document(pool: Pool, replica: Replica, limits: FleetLimits) -> Document
         "tp": pool.tp,
         "replicas": pool.replicas,
         "role": pool.role,
+        "calibration": pool.calibration,
         "batching": pool.batching,
         "min_replicas": pool.min_replicas,
         "max_num_seqs": limits.max_num_seqs,
@@ -215,14 +220,48 @@ def _start_words(compiled: Compiled) -> Iterator[str]:
 
 def replay_sources(replays: list[Replay], grid_code: str = catalog.DEFAULT_GRID) -> dict[str, str]:
     """Where the replays' numbers come from, with their error."""
-    engine = replays[0].replica.engine
     grid = catalog.grid(grid_code)
     return {
-        "replayed time": f"modelled, analytic tier ({engine.name}); ITL error {_band(engine.itl_error)}",
-        "replayed energy": f"modelled, scope gpu; power error {_band(engine.power_error)}",
+        "replayed time": _sources(replays[0], "step"),
+        "replayed energy": f"scope gpu; {_sources(replays[0], 'power')}",
         "cost": "modelled: billed GPU time x the catalog's typical price",
         "carbon": f"modelled: energy x grid {grid.code} {grid.low:g}-{grid.high:g} g/kWh ({grid.source})",
     }
+
+
+def replay_tier(replay: Replay) -> str:
+    """The weakest tier of what its pools' steps take: measured, calibrated or analytic."""
+    tiers = {ANALYTIC if found is None else found.tier for found in _calibrations(replay)}
+    return next(tier for tier in TIERS if tier in tiers)
+
+
+def _calibrations(replay: Replay) -> list[Calibration | None]:
+    return [pool.calibrated() for pool in replay.fleet.pools]
+
+
+def _sources(replay: Replay, part: str) -> str:
+    """Where a replay's duration or power comes from, with its error; pools that share it say it once."""
+    pools = zip(replay.fleet.pools, replay.replicas, _calibrations(replay), strict=True)
+    return "; ".join(dict.fromkeys(_source(*pool, part) for pool in pools))
+
+
+def _source(pool: Pool, replica: Replica, calibration: Calibration | None, part: str) -> str:
+    noun, error = _analytic(replica, part)
+    analytic = f"modelled, analytic tier ({replica.engine.name}); {noun} error {_band(error)}"
+    if pool.calibration is None:
+        return analytic
+    correction = None if calibration is None else getattr(calibration, part)
+    if calibration is None or correction is None:
+        return f"{analytic}; {pool.calibration} has nothing for this model, GPU, engine and tp"
+    told = f"{calibration.points} points of {calibration.source}, {calibration.date}"
+    left = "unknown: too few batches" if correction.error is None else _band(correction.error)
+    return f"modelled, {calibration.tier} tier ({told}); {noun} error {left}"
+
+
+def _analytic(replica: Replica, part: str) -> tuple[str, catalog.ErrorBand]:
+    if part == "step":
+        return "ITL", replica.engine.itl_error
+    return "power", replica.engine.power_error
 
 
 def _band(error: catalog.ErrorBand) -> str:
@@ -259,11 +298,19 @@ def _prefix_hit_fraction(replay: Replay, served: np.ndarray) -> float | None:
 
 
 def _error_bands(replay: Replay) -> Document:
-    engine = replay.replica.engine
-    return {
-        name: {"mape": error.mape, "median_ape": error.median_ape, "on": error.on}
-        for name, error in (("itl", engine.itl_error), ("power", engine.power_error))
-    }
+    """The largest of its pools: what calibration leaves, else the analytic error; None where one is unknown."""
+    return {"itl": _worst_band(replay, "step"), "power": _worst_band(replay, "power")}
+
+
+def _worst_band(replay: Replay, part: str) -> Document | None:
+    bands = []
+    for replica, calibration in zip(replay.replicas, _calibrations(replay), strict=True):
+        correction = None if calibration is None else getattr(calibration, part)
+        bands.append(_analytic(replica, part)[1] if correction is None else correction.error)
+    if None in bands:
+        return None
+    worst = max(bands, key=lambda band: band.mape)
+    return {"mape": worst.mape, "median_ape": worst.median_ape, "on": worst.on}
 
 
 def _spread(values_ns: np.ndarray) -> Document | None:
