@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,14 @@ def engine(name: str = DEFAULT_ENGINE) -> Engine:
             "name": key,
             "step": StepConstants(**merged["step"]),
             "power": PowerConstants(**merged["power"]),
-            "itl_error": ErrorBand(**merged["itl_error"]),
-            "power_error": ErrorBand(**merged["power_error"]),
+            "itl_error": _bands(merged["itl_error"]),
+            "power_error": _bands(merged["power_error"]),
         }
     )
+
+
+def _bands(by_kind: Mapping[str, Mapping[str, Any]]) -> dict[str, ErrorBand]:
+    return {kind: ErrorBand(**band) for kind, band in by_kind.items()}
 
 
 def grid(code: str = DEFAULT_GRID) -> Grid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tracekit.analyzers.hardware.constants import PowerConstants, StepConstants
@@ -18,7 +19,10 @@ class ErrorBand:
 
 @dataclass(frozen=True)
 class Engine:
-    """An engine profile: scheduler limits, and the constants of its steps' duration and power."""
+    """An engine profile: scheduler limits, and the constants of its steps' duration and power.
+
+    Errors are by kind of model, dense and moe.
+    """
 
     name: str
     scheduler: str
@@ -29,5 +33,5 @@ class Engine:
     activation_gb: float
     step: StepConstants
     power: PowerConstants
-    itl_error: ErrorBand
-    power_error: ErrorBand
+    itl_error: Mapping[str, ErrorBand]
+    power_error: Mapping[str, ErrorBand]

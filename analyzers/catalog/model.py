@@ -82,6 +82,11 @@ class Model:
         return replace(self, name=name, precision=precision, kept_parameters=kept_parameters)
 
     @property
+    def kind(self) -> str:
+        """Moe if it has routed experts, else dense."""
+        return "moe" if self.experts else "dense"
+
+    @property
     def embedding_parameters(self) -> int:
         """Of one table, vocabulary x hidden size."""
         return self.vocabulary * self.hidden_size

@@ -73,7 +73,7 @@ class OperatingPoint:
 
     @property
     def kind(self) -> str:
-        return "moe" if self.replica.model.experts else "dense"
+        return self.replica.model.kind
 
     @property
     def architecture(self) -> tuple[int, ...]:

@@ -260,8 +260,8 @@ def _source(pool: Pool, replica: Replica, calibration: Calibration | None, part:
 
 def _analytic(replica: Replica, part: str) -> tuple[str, catalog.ErrorBand]:
     if part == "step":
-        return "ITL", replica.engine.itl_error
-    return "power", replica.engine.power_error
+        return "ITL", replica.engine.itl_error[replica.model.kind]
+    return "power", replica.engine.power_error[replica.model.kind]
 
 
 def _band(error: catalog.ErrorBand) -> str:
