@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.hardware.calibration import Calibration, calibrated_cost
 from tracekit.analyzers.hardware.calibration_file import calibration_for
+from tracekit.analyzers.hardware.power_cap import capped_cost
 from tracekit.analyzers.hardware.replica import Replica, kv_capacity_tokens
 from tracekit.analyzers.hardware.step_cost import ReplicaCost, replica_cost
 from tracekit.analyzers.kernels.layout import (
@@ -56,12 +57,12 @@ class Pool:
     """Identical replicas of one model.
 
     `retention` is what becomes of a call's KV until its session's next call, `retention_s` is for `ttl`,
-    `offload_gb` (host memory of a replica) and `offload_gb_s` (of each GPU's link to it, one way) for `offload`.
-    `role` is what part of a call they compute. With `min_replicas` the pool is elastic: another replica is started
-    when more than `scale_up_calls` calls stand on each that is on or starting, takes `startup_s`, and is switched
-    off after `scale_down_s` without a call. `transfer_gb_s` and `transfer_s` are of the link that brings KV to a
-    pool that decodes. `calibration` is a file of `tracekit calibrate`; without one for this model, GPU, engine and tp,
-    steps are analytic.
+    `offload_gb` (host memory of a replica) and `offload_gb_s` (of each GPU's link to it, one way) for
+    `offload`. `power_cap_w` is of each GPU. `role` is what part of a call they compute. With `min_replicas`
+    the pool is elastic: another replica is started when more than `scale_up_calls` calls stand on each that
+    is on or starting, takes `startup_s`, and is switched off after `scale_down_s` without a call.
+    `transfer_gb_s` and `transfer_s` are of the link that brings KV to a pool that decodes. `calibration` is
+    a file of `tracekit calibrate`; without one for this model, GPU, engine and tp, steps are analytic.
     """
 
     gpu: str
@@ -87,6 +88,7 @@ class Pool:
     scale_up_calls: int = 8
     scale_down_s: float = 60.0
     calibration: str | None = None
+    power_cap_w: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("gpu", "model", "engine"):
@@ -113,13 +115,9 @@ class Pool:
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise ScenarioInvalid.not_positive(name, value)
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if (
-                not isinstance(value, int | float)
-                or isinstance(value, bool)
-                or not least <= value < LONGEST_S
-            ):
-                raise ScenarioInvalid.not_seconds(name, value)
+            _check_number(name, getattr(self, name), least)
+        if self.power_cap_w is not None:
+            _check_number("power_cap_w", self.power_cap_w, 0)
         if self.retention == "offload" and (
             self.role != "both" or self.batching == "slots" or not self.prefix_cache
         ):
@@ -141,9 +139,15 @@ class Pool:
         return calibration_for(Path(self.calibration), self.replica())
 
     def cost(self) -> ReplicaCost:
-        """What a replica's steps take and draw, by the best tier there is. Raises CalibrationInvalid, UnknownName."""
-        cost, calibration = replica_cost(self.replica()), self.calibrated()
-        return cost if calibration is None else calibrated_cost(cost, calibration)
+        """What a replica's steps take and draw, by the best tier there is.
+
+        Raises CalibrationInvalid, ScenarioInvalid, UnknownName.
+        """
+        replica, calibration = self.replica(), self.calibrated()
+        cost = replica_cost(replica)
+        if calibration is not None:
+            cost = calibrated_cost(cost, calibration)
+        return cost if self.power_cap_w is None else capped_cost(cost, replica, self.power_cap_w)
 
     def limits(self, router: str = DEFAULT_ROUTER, queue_order: str = DEFAULT_QUEUE_ORDER) -> FleetLimits:
         """What the scheduler may do. Raises ModelDoesNotFit, UnknownName."""
@@ -261,6 +265,11 @@ class Fleet:
     def named(self) -> Self:
         """The same fleet under the catalog's own names. Raises UnknownName."""
         return replace(self, pools=tuple(pool.named() for pool in self.pools))
+
+
+def _check_number(name: str, value: object, least: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < LONGEST_S:
+        raise ScenarioInvalid.not_seconds(name, value)
 
 
 def _check_name(kind: str, name: object, known: Mapping[str, Any]) -> None:

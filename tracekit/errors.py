@@ -342,6 +342,13 @@ class ScenarioInvalid(TracekitError):
         return cls(f"{name} is {value}, more than {limit} = {most}. Correct the fleet file.")
 
     @classmethod
+    def cap_below_floor(cls, cap_w: float, gpu: str, floor_w: float) -> Self:
+        return cls(
+            f"power_cap_w is {cap_w:g}, and a {gpu} draws {floor_w:.0f} W in a step before anything runs on it. "
+            "Set it higher in the fleet file."
+        )
+
+    @classmethod
     def cannot_offload(cls) -> Self:
         return cls(
             "retention = 'offload' copies blocks of a prefix cache for later calls of the same replica: it needs "
