@@ -19,6 +19,8 @@ __all__ = ["Engine", "ErrorBand", "Gpu", "Grid", "Model", "Price", "use"]
 
 DEFAULT_ENGINE = "vllm-0.11"
 DEFAULT_GRID = "WOR"
+ENGINE_TABLES = ("step", "power", "itl_error", "power_error")
+"""Of an engine's row; one that is like another takes what it lacks from there."""
 
 
 def gpu(name: str) -> Gpu:
@@ -83,7 +85,7 @@ def engine(name: str = DEFAULT_ENGINE) -> Engine:
         for field, value in rows.get(row.pop("like", ""), {}).items()
         if field not in ("aliases", "date")
     }
-    merged = base | row | {part: base.get(part, {}) | row.get(part, {}) for part in ("step", "power")}
+    merged = base | row | {part: base.get(part, {}) | row.get(part, {}) for part in ENGINE_TABLES}
     return Engine(
         **merged
         | {

@@ -14,7 +14,7 @@ from tracekit.errors import BarInvalid, RowsInvalid
 def validation(tmp_path_factory):
     """Durations 10 % and watts 5 % over the model; an unknown GPU; an unknown engine; MoE on another GPU."""
     rows = made_rows(slower=1.1, hotter=1.05)
-    rows += made_rows(names=("Qwen3-30B-A3B",), gpu="A100-80", slower=1.1, engine="tensorrt-llm")
+    rows += made_rows(names=("Qwen3-30B-A3B",), gpu="A100-80", slower=1.1, engine="an-engine")
     rows.append(rows[0] | {"gpu": "H10000"})
     return validate(write_rows(tmp_path_factory.mktemp("rows") / "rows.csv", rows), None)
 
@@ -63,7 +63,7 @@ def test_a_tier_that_a_baseline_beats_is_marked(tmp_path):
 
 def test_what_is_assumed_is_said_once(validation):
     (note,) = validation.notes
-    assert note.startswith("6 row(s) are judged as vllm-0.11. Unknown engine 'tensorrt-llm'")
+    assert note.startswith("6 row(s) are judged as vllm-0.11. Unknown engine 'an-engine'")
     assert [skipped.row for skipped in validation.skipped] == [37]
 
 
