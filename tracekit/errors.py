@@ -174,6 +174,10 @@ class OutputRefused(TracekitError):
         return cls(f"{path} cannot be written ({reason}). Choose a folder you may write to with -o.")
 
 
+MANY = 40
+"""Names beyond which an error does not list them all."""
+
+
 class UnknownName(TracekitError):
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str], aliases: Iterable[str] = ()) -> Self:
@@ -184,7 +188,10 @@ class UnknownName(TracekitError):
             return cls(
                 f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?"
             )
-        return cls(f"Unknown {kind} '{name}'. Known are: {', '.join(sorted(known))}.")
+        known = sorted(known)
+        if len(known) > MANY:
+            return cls(f"Unknown {kind} '{name}'. `tracekit info` lists the {len(known)} that are known.")
+        return cls(f"Unknown {kind} '{name}'. Known are: {', '.join(known)}.")
 
 
 class RowsInvalid(TracekitError):

@@ -46,9 +46,23 @@ def find(kind: str, spelling: str) -> tuple[str, dict[str, Any]] | None:
     return None
 
 
+def loosely(kind: str, spelling: str) -> tuple[str, dict[str, Any]] | None:
+    """The one row that the name leads to without its vendor and punctuation; None if there is none or several."""
+    alike = {
+        key: row
+        for key, row in table(kind).items()
+        if _bare(spelling) in (_bare(word) for word in spellings(key, row))
+    }
+    return next(iter(alike.items())) if len(alike) == 1 else None
+
+
+def _bare(spelling: str) -> str:
+    return re.sub(r"nvidia|amd|tesla|geforce|instinct|[^a-z0-9.]", "", spelling.lower())
+
+
 def row_of(kind: str, noun: str, spelling: str) -> tuple[str, dict[str, Any]]:
-    """The same. Raises UnknownName, with the nearest names."""
-    found = find(kind, spelling)
+    """The same as `find`, or `loosely`. Raises UnknownName, with the nearest names."""
+    found = find(kind, spelling) or loosely(kind, spelling)
     if found is None:
         rows = table(kind)
         also = [word for key, row in rows.items() for word in spellings(key, row)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ COLUMNS = (
     "power_per_gpu_w",
     "j_per_output_token",
 )
+VLLM_VERSION = re.compile(r"vllm[-_ =]*v?(?P<major>\d+)\.(?P<minor>\d+)", re.IGNORECASE)
+FIRST_V1 = (0, 8)
+"""vLLM's version since which its V1 engine is the default."""
+UNKNOWN = ("", "na", "n/a", "nan", "none", "null", "-")
+
 PRECISIONS = {"bfloat16": "bf16", "float16": "bf16", "fp16": "bf16", "float8": "fp8", "half": "bf16"}
 
 TASK_PROMPT_TOKENS = {
@@ -179,6 +185,11 @@ def _is_derived(row: Mapping[str, str | None]) -> bool:
 
 
 def _engine(name: str) -> Engine:
+    """The engine's profile: of vLLM that which is nearest in version; the default where there is none."""
+    version = VLLM_VERSION.match(name)
+    if version is not None:
+        is_old = (int(version["major"]), int(version["minor"])) < FIRST_V1
+        return catalog.engine("vllm-0.6" if is_old else "vllm-0.11")
     try:
         return catalog.engine(name) if name else catalog.engine()
     except UnknownName:
@@ -203,7 +214,7 @@ def _prompt(row: Mapping[str, str | None]) -> tuple[float, str | None]:
 
 def _number(row: Mapping[str, str | None], name: str) -> float | None:
     text = (row.get(name) or "").strip()
-    if not text:
+    if text.lower() in UNKNOWN:
         return None
     try:
         value = float(text)

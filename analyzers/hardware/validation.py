@@ -149,13 +149,12 @@ def shipped(points: list[OperatingPoint]) -> Figures:
 
 def _notes(points: list[OperatingPoint]) -> list[str]:
     """What was taken for granted, each kind said once."""
-    counted = Counter(point.engine for point in points if point.engine)
+    counted = Counter((point.engine, point.replica.engine.name) for point in points if point.engine)
     notes = []
-    for name, rows in counted.items():
+    for (name, taken), rows in counted.items():
         try:
             catalog.engine(name)
         except UnknownName as error:
-            taken = catalog.engine().name
             notes.append(f"{rows} row(s) are judged as {taken}. {error}")
     assumed = sum(1 for point in points if point.task is not None)
     if assumed:

@@ -13,6 +13,9 @@ def test_aliases_lead_to_one_name():
     assert catalog.gpu("h100").name == catalog.gpu("NVIDIA H100 80GB HBM3").name == "H100-SXM-80GB"
     assert catalog.find_model("meta-llama/Llama-3.1-8B-Instruct").name == "Llama-3.1-8B"
     assert catalog.find_model("gpt-4o") is None
+    for loosely in ("H100 PCIe", "nvidia-h100-pcie", "H100_PCIE_80GB"):
+        assert catalog.gpu(loosely).name == "H100-PCIe-80GB"
+    assert catalog.gpu("AMD MI300X").name == "MI300X"
     with pytest.raises(UnknownName, match="Did you mean A100-40"):
         catalog.gpu("A100-4")
 

@@ -35,7 +35,6 @@ def point_of(**changed):
         ({"batch": "1e999"}, "it has to be above 0 and finite"),
         ({"batch": ""}, "batch is empty"),
         ({"itl_ms": "-3"}, "itl_ms is -3"),
-        ({"itl_ms": "nan"}, "itl_ms is nan"),
         ({"itl_ms": "fast"}, "itl_ms is 'fast': it has to be a number"),
         ({"model": "Llama-3.1-405B"}, "does not fit 1 x H100"),
     ],
@@ -92,3 +91,24 @@ def test_files_that_are_no_rows(tmp_path):
         read_points(path)
     with pytest.raises(RowsInvalid, match="cannot be read"):
         read_points(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"),
+    [
+        ("vLLM 0.6.6.post1", "vllm-0.6"),
+        ("vllm==0.7.3", "vllm-0.6"),
+        ("vllm-v0.8.0", "vllm-0.11"),
+        ("vLLM 0.22", "vllm-0.11"),
+        ("vllm", "vllm-0.11"),
+        ("TensorRT-LLM", "tensorrt-llm"),
+        ("another", "vllm-0.11"),
+    ],
+)
+def test_engines_are_taken_by_their_version(name: str, profile: str) -> None:
+    assert point_of(engine=name).replica.engine.name == profile
+
+
+@pytest.mark.parametrize("text", ["", " ", "nan", "NA", "None", "-"])
+def test_what_was_not_measured_is_unknown(text: str) -> None:
+    assert point_of(power_per_gpu_w=text).power_w is None
