@@ -311,6 +311,17 @@ def test_exit_codes(record: Any, program: str, code: int) -> None:
     assert record([sys.executable, "-c", program]).code == code
 
 
+@pytest.fixture
+def heard(number: int) -> Iterator[None]:
+    """Children hear the signal even if these tests were started in the background, where shells ignore some."""
+    before = signal.getsignal(number)
+    if before is signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    signal.signal(number, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_signals_reach_the_agent(supervise: Any, number: int) -> None:
     program = f"""
