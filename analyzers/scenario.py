@@ -130,7 +130,7 @@ class Pool:
         model = catalog.model(self.model)
         if model.heads % self.tp:
             raise ScenarioInvalid.tp_does_not_divide(self.tp, model.name, model.heads)
-        return Replica(catalog.gpu(self.gpu), catalog.model(self.model), catalog.engine(self.engine), self.tp)
+        return Replica(catalog.gpu(self.gpu), model, catalog.engine(self.engine), self.tp)
 
     def calibrated(self) -> Calibration | None:
         """What corrects its replicas' steps; None: nothing fits them. Raises CalibrationInvalid, UnknownName."""

@@ -30,6 +30,7 @@ class Load(NamedTuple):
     flop_s: Floats  # of one GPU, dense
     link_b_s: Floats  # of one GPU, one way
     tdp_w: Floats
+    warm_idle_w: Floats
     layers: Floats
     hidden_size: Floats
     vocabulary: Floats
@@ -87,6 +88,7 @@ def load_of(replicas: Sequence[Replica], steps: Steps) -> Load:
         flop_s=_column([replica.peak_flop_s for replica in replicas]),
         link_b_s=_column([0.5 * gpu.link_gb_s * 1e9 for gpu in gpus]),
         tdp_w=_column([gpu.tdp_w for gpu in gpus]),
+        warm_idle_w=_column([gpu.warm_idle_w for gpu in gpus]),
         layers=_column([model.layers for model in models]),
         hidden_size=_column([model.hidden_size for model in models]),
         vocabulary=_column([model.vocabulary for model in models]),

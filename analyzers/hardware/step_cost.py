@@ -22,7 +22,7 @@ from tracekit.analyzers.hardware.step_terms import (
     touched_experts,
     visit_s,
 )
-from tracekit.analyzers.hardware.watts import driven_s
+from tracekit.analyzers.hardware.watts import driven_s, step_floor_w
 from tracekit.analyzers.kernels.layout import TABLE_NODES, Floats, PowerCurve, StepCost, TokenTable
 
 SHORT_WINDOW = 2048
@@ -41,7 +41,7 @@ def replica_cost(replica: Replica) -> ReplicaCost:
     """The replica's coefficients, in seconds and watts of all its GPUs."""
     at = _Differences(replica)
     model, constants = replica.model, replica.engine.power
-    floor_w = max(replica.gpu.warm_idle_w, constants.floor_share * replica.gpu.tdp_w)
+    floor_w = float(step_floor_w(at.load, constants)[0])
     return ReplicaCost(
         StepCost(
             base_s=at.base.seconds,
@@ -95,6 +95,7 @@ class _Differences:
 
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
+        self.load = load_of([replica], Steps(*np.zeros((len(Steps._fields), 1))))
         nothing, one = self._terms(), self._terms(sequences=1.0)
         self.base = _Difference(nothing)
         self.decode = _Difference(_minus(one, nothing))
@@ -113,7 +114,7 @@ class _Differences:
 
     def _terms(self, sequences: float = 0.0, context: float = 0.0, prompt_tokens: float = 0.0) -> StepTerms:
         contents = (sequences, context, context, prompt_tokens, 0.0)
-        load = load_of([self.replica], Steps(*(np.array([value]) for value in contents)))
+        load = self.load.running(Steps(*(np.array([value]) for value in contents)))
         is_short = load.window_tokens <= SHORT_WINDOW
         full_layers = load.full_layers + np.where(is_short, 0.0, load.window_layers)
         windowed = np.where(is_short, load.window_layers * load.window_tokens, 0.0)

@@ -24,10 +24,15 @@ def step_watts(
     # Where a measured step is shorter than its parts, the GPU is busy throughout.
     on_gpu = np.minimum(took, terms.on_gpu)
     level = driven_s(terms, constants) / terms.on_gpu
-    floor_w = constants.floor_share * load.tdp_w
+    floor_w = step_floor_w(load, constants)
     reach: Floats = level / np.cbrt(1.0 + level**3)
     watts: Floats = floor_w + (load.tdp_w - floor_w) * on_gpu / took * reach
     return watts
+
+
+def step_floor_w(load: Load, constants: PowerConstants) -> Floats:
+    """Watts of one GPU in a step while nothing runs on it, (n,): no less than with no step at all."""
+    return np.maximum(load.warm_idle_w, constants.floor_share * load.tdp_w)
 
 
 def driven_s(terms: StepTerms, constants: PowerConstants) -> Floats:
