@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tracekit.analyzers.kernels.jit import kernel
-from tracekit.analyzers.kernels.layout import TABLE_NODES, Record
+from tracekit.analyzers.kernels.layout import TABLE_NODES, Floats, Record
 
 
 class Batch(NamedTuple):
@@ -29,16 +29,15 @@ class Split(NamedTuple):
 
 
 @kernel
-def table_place(tokens: int) -> tuple[int, float]:
-    """Return the node of a TokenTable at or below so many tokens, and how far on to the next they are."""
+def at_tokens(terms: Floats, tokens: int) -> float:
+    """Return a TokenTable's term (TABLE_NODES,) for a step of so many tokens."""
     node = 0
     start = 1
-    while node < TABLE_NODES - 1 and 2 * start <= tokens:
+    while node < TABLE_NODES - 2 and 2 * start <= tokens:
         node += 1
         start *= 2
-    if node == TABLE_NODES - 1:
-        return node - 1, 1.0
-    return node, max(0.0, (tokens - start) / start)
+    on = min(1.0, max(0.0, (tokens - start) / start))
+    return float(terms[node] + on * (terms[node + 1] - terms[node]))
 
 
 @kernel
@@ -53,9 +52,7 @@ def step_seconds(pool: Record, batch: Batch) -> float:
     if batch.chunks > 0:
         seconds += pool["prompt_s"] * batch.chunks + pool["prompt_context_s"] * batch.prompt_kv
     if pool["has_table"] > 0:
-        node, on = table_place(batch.prompt_tokens + batch.decodes)
-        terms = pool["table_step_s"]
-        seconds += terms[node] + on * (terms[node + 1] - terms[node])
+        seconds += at_tokens(pool["table_step_s"], batch.prompt_tokens + batch.decodes)
     return float(seconds)
 
 
@@ -64,9 +61,7 @@ def roofline_seconds(pool: Record, batch: Batch) -> tuple[float, float, float]:
     """t_W, t_K and t_C of the step."""
     weight_s = pool["weight_share_s"]
     if pool["has_table"] > 0:
-        node, on = table_place(batch.prompt_tokens + batch.decodes)
-        terms = pool["table_weight_share_s"]
-        weight_s += terms[node] + on * (terms[node + 1] - terms[node])
+        weight_s += at_tokens(pool["table_weight_share_s"], batch.prompt_tokens + batch.decodes)
     return (
         weight_s,
         pool["kv_token_share_s"] * (batch.prompt_kv + batch.contexts),
@@ -87,9 +82,7 @@ def driven_seconds(pool: Record, batch: Batch) -> float:
         + pool["driven_decode_context_s"] * batch.contexts
     )
     if pool["has_table"] > 0:
-        node, on = table_place(batch.prompt_tokens + batch.decodes)
-        terms = pool["table_driven_s"]
-        seconds += terms[node] + on * (terms[node + 1] - terms[node])
+        seconds += at_tokens(pool["table_driven_s"], batch.prompt_tokens + batch.decodes)
     return float(seconds)
 
 
