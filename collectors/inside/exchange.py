@@ -1,7 +1,8 @@
 """One HTTP attempt being watched, whichever library carries it.
 
-A hook calls `observe` before the send, then `headers`, `chunk` for every piece of the body as the agent reads
-it, and `end` exactly when nothing more will come; further ends are ignored.
+A hook calls `observe` before the send; sends `body` and `added_headers` where the exchange has any; then calls
+`headers`, `chunk` for every piece of the body as the agent reads it (and hands on what that returns), `rest` behind
+the last piece of a body that ended by itself, and `end` exactly when nothing more will come; further ends are ignored.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ def observe(
     url: tuple[str, str, int | None, str],
     body: bytes | None,
     retry_count: str | None,
+    *,
+    clock_point: str = "app_read",
+    twin: str | None = None,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -44,6 +48,8 @@ def observe(
     url : scheme, host, port and path.
     body : None if it is not in memory.
     retry_count : how often the client says that it tried before, as its header has it.
+    clock_point : where times are taken: app_read or proxy_arrival.
+    twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
@@ -59,15 +65,21 @@ def observe(
     if not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    return Exchange(writer, api, transport, url, facts, retry_count)
+    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin)
 
 
 class Exchange:
-    """An attempt whose start is written and whose end is awaited."""
+    """An attempt whose start is written and whose end is awaited.
+
+    Attributes
+    ----------
+    body : what to send in place of the agent's body; None to send that.
+    added_headers : headers to send beside the agent's.
+    """
 
     __slots__ = (
         "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_now", "_pid", "_size",
-        "_stamps", "_status", "_tail", "_writer",
+        "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +90,8 @@ class Exchange:
         url: tuple[str, str, int | None, str],
         facts: dict[str, Any],
         retry_count: str | None,
+        clock_point: str = "app_read",
+        twin: str | None = None,
     ) -> None:
         self._writer = writer
         self._api = api
@@ -85,6 +99,8 @@ class Exchange:
         self._pid = os.getpid()
         self._id = writer.new_id()
         self._ended = False
+        self.body: bytes | None = None
+        self.added_headers: dict[str, str] = {}
         self._status: int | None = None
         self._content_type = self._encoding = ""
         self._chunks: list[bytes] = []
@@ -96,7 +112,7 @@ class Exchange:
         fields.update(
             scope=scope_id(writer.new_id),
             transport=transport,
-            clock_point="app_read",
+            clock_point=clock_point,
             scheme=label(url[0]),
             host=label(url[1]),
             port=counted(url[2], 32),
@@ -104,20 +120,27 @@ class Exchange:
             retry_count=digits(retry_count),
             request=facts,
         )
+        if twin is not None:
+            fields["twin"] = label(twin)
         writer.write("attempt_start", self._now(), fields)
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
         """The response's status and headers are there."""
         self._status, self._content_type, self._encoding = status, content_type, encoding
 
-    def chunk(self, data: bytes) -> None:
-        """The agent read this much of the body, as it came over the wire."""
+    def chunk(self, data: bytes) -> bytes:
+        """The agent read this much of the body, as it came over the wire; what it is to see of it."""
         self._stamps.append(self._now())
         self._size += len(data)
         if self._size <= KEPT_BYTES:
             self._chunks.append(data)
         else:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
+        return data
+
+    def rest(self) -> bytes:
+        """What the agent is still to see of a body that is over."""
+        return b""
 
     def end(self, error: BaseException | None = None, *, closed_early: bool = False) -> None:
         """Nothing more will come: the body is over, or `error` ended it, or the agent closed it early."""

@@ -44,13 +44,13 @@ def _sync_send(original: Any, transport: str, tee: Any) -> Any:
             return original(self, request, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
-            response = original(self, request, *args, **kwargs)
+            response = original(self, _sent(request, exchange), *args, **kwargs)
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
         finally:
             _leave(token)
-        _attach(response, exchange, tee)
+        _attach(response, exchange, tee, request)
         return response
 
     return _send_single_request
@@ -64,13 +64,13 @@ def _async_send(original: Any, transport: str, tee: Any) -> Any:
             return await original(self, request, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
-            response = await original(self, request, *args, **kwargs)
+            response = await original(self, _sent(request, exchange), *args, **kwargs)
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
         finally:
             _leave(token)
-        _attach(response, exchange, tee)
+        _attach(response, exchange, tee, request)
         return response
 
     return _send_single_request
@@ -97,8 +97,33 @@ def _body(request: Any) -> bytes | None:
     return body if isinstance(body, bytes) else None
 
 
-def _attach(response: Any, exchange: Exchange, tee: Any) -> None:
+def _sent(request: Any, exchange: Exchange) -> Any:
+    """The request that goes over the wire; the agent's own object never changes."""
+    if exchange.body is None and not exchange.added_headers:
+        return request
     try:
+        headers = request.headers.copy()
+        headers.update(exchange.added_headers)
+        if exchange.body is None:
+            return type(request)(
+                request.method,
+                request.url,
+                headers=headers,
+                stream=request.stream,
+                extensions=request.extensions,
+            )
+        headers["content-length"] = str(len(exchange.body))
+        return type(request)(
+            request.method, request.url, headers=headers, content=exchange.body, extensions=request.extensions
+        )
+    except Exception as error:
+        STATE.failed("sent", error)
+        return request
+
+
+def _attach(response: Any, exchange: Exchange, tee: Any, request: Any) -> None:
+    try:
+        response.request = request
         headers = response.headers
         content = getattr(response, "_content", None)
         encoding = "" if isinstance(content, bytes) else headers.get("content-encoding", "")
@@ -145,8 +170,12 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
             chunk = exchange.chunk
             try:
                 for data in self._tracekit_stream:
-                    chunk(data)
-                    yield data
+                    shown = chunk(data)
+                    if shown or not data:
+                        yield shown
+                rest = exchange.rest()
+                if rest:
+                    yield rest
             except GeneratorExit:
                 _quietly_end(exchange, closed_early=True)
                 raise
@@ -168,8 +197,12 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
             stream = self._tracekit_stream.__aiter__()
             try:
                 async for data in stream:
-                    chunk(data)
-                    yield data
+                    shown = chunk(data)
+                    if shown or not data:
+                        yield shown
+                rest = exchange.rest()
+                if rest:
+                    yield rest
             except GeneratorExit:
                 _quietly_end(exchange, closed_early=True)
                 raise
