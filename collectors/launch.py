@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and program
 _POLL_SECONDS = 0.2
 
 
-def record(
+def record(  # noqa: PLR0913
     command: Sequence[str],
     spool_directory: Path,
     *,
@@ -43,6 +43,7 @@ def record(
     power_interval_s: float = 0.05,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    on_tick: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
 
@@ -54,6 +55,7 @@ def record(
     hash_key : file with the key of the hashes; default: the user's own.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
+    on_tick : called some five times a second while the command runs; must be quick and raise nothing.
 
     Returns
     -------
@@ -83,7 +85,7 @@ def record(
     try:
         others = _children()  # the sampler, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
-        code = _Watch(child, signals, notes, others).code()
+        code = _Watch(child, signals, notes, others, on_tick).code()
     finally:
         if sampler is not None:
             _await_first_record(sampler, directory)
@@ -288,8 +290,11 @@ class _Signals:
 class _Watch:
     """The agent's process while it runs, and the orphans it leaves."""
 
-    def __init__(self, child: int, signals: _Signals, notes: Writer, others: set[int]) -> None:
+    def __init__(
+        self, child: int, signals: _Signals, notes: Writer, others: set[int], on_tick: Callable[[], None]
+    ) -> None:
         self._others = others
+        self._on_tick = on_tick
         self._child = child
         self._signals = signals
         self._notes = notes
@@ -302,6 +307,7 @@ class _Watch:
             news = self._signals.next()
             if news is not None:
                 self._pass_on(*news)
+            self._on_tick()
         self._wait_for_orphans()
         code = os.waitstatus_to_exitcode(self._status or 0)
         return 128 - code if code < 0 else code

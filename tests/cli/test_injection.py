@@ -364,7 +364,9 @@ def test_ctrl_c_in_a_terminal(supervise: Any, tmp_path: Path) -> None:
     )
     pid, terminal = pty.fork()
     if pid == 0:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # shells start background jobs deaf to it, these tests too
+        signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        )  # shells start background jobs deaf to it, these tests too
         os.chdir(tmp_path)
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path / "config")}
         options = json.dumps({"sample_power": False})

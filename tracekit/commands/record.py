@@ -40,7 +40,7 @@ from tracekit.errors import TracekitError
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing after the run.")
+@click.option("-q", "--quiet", is_flag=True, help="No status line, and nothing said after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
     output: Path | None,
@@ -58,6 +58,8 @@ def command(
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
+    from tracekit.live_spool import LiveSpool
+    from tracekit.reports.status_line import StatusLine
     from tracekit.spool import remove_spool
     from tracekit.trace import check_output
 
@@ -71,6 +73,7 @@ def command(
             f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
             err=True,
         )
+    line = None if quiet else StatusLine(sys.stderr, LiveSpool(spool_directory))
     try:
         code = record(
             list(cmd),
@@ -79,10 +82,14 @@ def command(
             hash_key=hash_key,
             power_interval_s=power_interval,
             labels=_labels(labels),
+            on_tick=line.tick if line else lambda: None,
         )
     except TracekitError:
         remove_spool(spool_directory)
         raise
+    finally:
+        if line:
+            line.close()
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
 
