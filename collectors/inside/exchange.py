@@ -11,6 +11,7 @@ import json
 import os
 
 from .context import place, scope_id
+from .encoding import decoded_body
 from .identity import hashing
 from .plain import counted, digits, label
 from .request import request_facts
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 64 * 1024 * 1024
 TAIL_BYTES = 64 * 1024  # of what comes after that; the last events hold the token counts
-_GZIP = b"\x1f\x8b"
 _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
 
 
@@ -39,6 +39,7 @@ def observe(
     *,
     clock_point: str = "app_read",
     twin: str | None = None,
+    start_ns: int | None = None,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -50,22 +51,24 @@ def observe(
     retry_count : how often the client says that it tried before, as its header has it.
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
+    start_ns : when the send began, if that was before its body could be read.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
-    if not body or body.startswith(_GZIP):
+    body = decoded_body(body) if body else None
+    if not body:
         STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
     try:
         request = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not is_call(api, request):
+    if not is_call(api, request, url[3]):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin)
+    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin, start_ns)
 
 
 class Exchange:
@@ -82,7 +85,7 @@ class Exchange:
         "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  (what `observe` was told, as it was told)
         self,
         writer: Writer,
         api: str,
@@ -92,6 +95,7 @@ class Exchange:
         retry_count: str | None,
         clock_point: str = "app_read",
         twin: str | None = None,
+        start_ns: int | None = None,
     ) -> None:
         self._writer = writer
         self._api = api
@@ -122,7 +126,7 @@ class Exchange:
         )
         if twin is not None:
             fields["twin"] = label(twin)
-        writer.write("attempt_start", self._now(), fields)
+        writer.write("attempt_start", self._now() if start_ns is None else start_ns, fields)
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
         """The response's status and headers are there."""

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 # library -> the module beside this one whose patch(module) hooks it
-HOOKS = {"httpx": "httpx_hooks", "httpx2": "httpx_hooks", "subprocess": "process_hooks"}
+HOOKS = {
+    "aiohttp": "aiohttp_hooks",
+    "http.client": "http_client_hooks",
+    "httpx": "httpx_hooks",
+    "httpx2": "httpx_hooks",
+    "subprocess": "process_hooks",
+    "urllib3.connection": "http_client_hooks",
+    "websockets.asyncio.connection": "websockets_hooks",
+    "websockets.sync.connection": "websockets_hooks",
+}
 
 
 class PatchingFinder:
@@ -70,14 +79,8 @@ def _patch_after_execution(loader: Any) -> None:
 def patch(module: ModuleType) -> None:
     """Hook a library that is loaded; a failure is noted and leaves it as it is."""
     try:
-        if HOOKS[module.__name__] == "httpx_hooks":
-            from . import httpx_hooks
-
-            httpx_hooks.patch(module)
-        else:
-            from . import process_hooks
-
-            process_hooks.patch(module)
+        hooks = __import__(f"{__package__}.{HOOKS[module.__name__]}", fromlist=["patch"])
+        hooks.patch(module)
     except Exception as error:
         STATE.failed("patch " + module.__name__, error)
 

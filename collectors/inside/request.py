@@ -5,7 +5,7 @@ from __future__ import annotations
 from .identity import BLOCK_BYTES, Hashing
 from .plain import counted, label, real
 from .prompt import Memory, Part
-from .wire import model_of
+from .wire import is_streamed, model_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
     return {
         "api": api,
         "model": label(model_of(body, path)),
-        "stream": body.get("stream") is True,
+        "stream": is_streamed(body, path),
         "include_usage": _flag(options.get("include_usage")) if isinstance(options, dict) else None,
         "max_tokens": _first(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
         "temperature": real(body.get("temperature")),
