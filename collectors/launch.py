@@ -33,7 +33,7 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and program
 _POLL_SECONDS = 0.2
 
 
-def record(
+def record(  # noqa: PLR0913
     command: Sequence[str],
     spool_directory: Path,
     *,
@@ -43,6 +43,7 @@ def record(
     power_interval_s: float = 0.05,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    choices: Mapping[str, str] | None = None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
 
@@ -54,6 +55,8 @@ def record(
     hash_key : file with the key of the hashes; default: the user's own.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
+    choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
+        or full.
 
     Returns
     -------
@@ -69,6 +72,7 @@ def record(
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
     run["labels"] = dict(labels or {})
+    run["choices"] = dict(choices or {})
     run["spare"] = _spare(directory)
     _write_run(directory, run)
     _fill_loss_counts(directory)
@@ -190,6 +194,8 @@ def _environment(environment: dict[str, str], directory: Path, run: Mapping[str,
     environment["TRACEKIT_CLOCK"] = run["clock"]
     environment["TRACEKIT_HASH_KEY"] = run["hash_key_file"]
     environment["TRACEKIT_VERSION"] = run["tracekit"]
+    for name in ("usage", "content"):
+        environment[f"TRACEKIT_{name.upper()}"] = run["choices"].get(name, "")
     return environment
 
 

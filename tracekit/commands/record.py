@@ -31,6 +31,13 @@ from tracekit.errors import TracekitError
     help="Key file for prompt hashes, shared by several hosts.  [default: your own]",
 )
 @click.option(
+    "--usage",
+    type=click.Choice(["keep", "inject"]),
+    default="keep",
+    show_default=True,
+    help="inject: ask for token counts on streams whose client did not say, and hide them from it.",
+)
+@click.option(
     "--power-interval",
     type=click.FloatRange(0.01, 10),
     default=0.05,
@@ -46,6 +53,7 @@ def command(
     output: Path | None,
     force: bool,
     hash_key: Path | None,
+    usage: str,
     power_interval: float,
     labels: tuple[str, ...],
     quiet: bool,
@@ -79,6 +87,7 @@ def command(
             hash_key=hash_key,
             power_interval_s=power_interval,
             labels=_labels(labels),
+            choices={"usage": usage},
         )
     except TracekitError:
         remove_spool(spool_directory)
