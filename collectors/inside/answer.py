@@ -92,7 +92,7 @@ def error_name(error: Any) -> str | None:
     for key in ("code", "type", "status"):
         name = error.get(key)
         if isinstance(name, str) and 0 < len(name) <= 64 and name.replace("_", "").replace("-", "").isalnum():
-            return name
+            return label(name)
     return None
 
 

@@ -123,9 +123,9 @@ class Exchange:
             transport=transport,
             clock_point=clock_point,
             scheme=label(url[0]),
-            host=label(url[1]),
+            host=label(_host(url[1])),
             port=counted(url[2], 32),
-            path=label(url[3]),
+            path=label(_path(url[3])),
             retry_count=digits(retry_count),
             request=facts,
         )
@@ -237,6 +237,16 @@ class Exchange:
             "response_bytes": self._size,
             "response": None,
         }
+
+
+def _host(host: str) -> str:
+    """Without the user and password that a transport may hand over with it."""
+    return host.rpartition("@")[2] if isinstance(host, str) else host
+
+
+def _path(path: str) -> str:
+    """Without query and fragment, where keys may stand."""
+    return path.partition("?")[0].partition("#")[0] if isinstance(path, str) else path
 
 
 def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:
