@@ -71,7 +71,8 @@ def observe(
     if not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin)
+    beside = _content(request, body) if twin is None else {"twin": label(twin)}
+    exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside)
     exchange.ask_for_usage(url, request, body)
     return exchange
 
@@ -86,8 +87,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_injection", "_now", "_pid", "_size",
-        "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
+        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_injection", "_keeps_content", "_now",
+        "_pid", "_size", "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
     )  # fmt: skip
 
     def __init__(
@@ -99,7 +100,7 @@ class Exchange:
         facts: dict[str, Any],
         retry_count: str | None,
         clock_point: str = "app_read",
-        twin: str | None = None,
+        beside: dict[str, Any] | None = None,
     ) -> None:
         self._writer = writer
         self._api = api
@@ -129,8 +130,8 @@ class Exchange:
             retry_count=digits(retry_count),
             request=facts,
         )
-        if twin is not None:
-            fields["twin"] = label(twin)
+        fields.update(beside or {})
+        self._keeps_content = "content" in fields
         writer.write("attempt_start", self._now(), fields)
 
     def ask_for_usage(
@@ -202,6 +203,10 @@ class Exchange:
         fields["response"] = reading.facts(hashing())
         if self._injection is not None:
             self._learn(self._injection, fields["response"], reading)
+        if self._keeps_content:
+            from .content import response_content
+
+            fields["content"] = response_content(self._api, reading.body, reading.is_stream)
         if self._status >= 300:
             fields["error_type"] = http_error_type(self._status, reading)
         elif error is None:
@@ -237,6 +242,19 @@ class Exchange:
             "response_bytes": self._size,
             "response": None,
         }
+
+
+def _content(request: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The request's text for the record, if `--content` asks for it."""
+    if STATE.content == "none":
+        return {}
+    try:
+        from .content import request_content
+
+        return {"content": request_content(request, body)}
+    except Exception as error:
+        STATE.failed("content", error)
+        return {}
 
 
 def _host(host: str) -> str:

@@ -38,7 +38,7 @@ class Reading:
         self.is_unreadable = False
         self._api = api
         decoded = self._decoded(chunks, encoding)
-        body = b"".join(decoded)
+        body = self.body = b"".join(decoded)
         start = body[:64].lstrip()[:1]
         self.is_stream = "event-stream" in content_type or (
             start not in (b"{", b"[", b"") and "json" not in content_type

@@ -40,9 +40,10 @@ _SHAPES = (
         PRIVATE_KEY,
     ),
     (r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)*", JWT),
-    (rf"(?<![A-Za-z0-9_])(?:{'|'.join(_KEYS)})", KEY),
+    # a backslash and n: a line end in code, or in JSON within a text
+    (rf"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt]))(?:{'|'.join(_KEYS)})", KEY),
     (r"(?i)(?<![A-Za-z0-9_])(bearer\s+)[A-Za-z0-9._~+/=-]{12,}", rf"\g<1>{TOKEN}"),
-    (r"([A-Za-z][A-Za-z0-9+.-]{0,30}://)[^\s/?#\"'<>]{1,512}@", rf"\g<1>{CREDENTIALS}@"),
+    (r"(://)[^\s/?#\"'<>]{1,512}@", rf"\g<1>{CREDENTIALS}@"),
 )
 _QUERY = (
     r"(?i)([?&;](?:[a-z0-9_.-]{0,40}(?:key|token|secret|password|passwd|signature|credential)|auth|authorization|sig|pwd|"
@@ -59,7 +60,7 @@ _ASSIGNMENTS = (
     (r"(?i)((?:proxy-)?authorization|(?:set-)?cookie)(\s{0,3}:\s{0,3})[^\"'\r\n\\]+", rf"\g<1>\g<2>{SECRET}"),
     # NAME=value, NAME: value, "name": "value"
     (
-        rf"(?i)(?<![A-Za-z0-9])([A-Za-z0-9_.-]{{0,60}}{_NAME}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
+        rf"(?i)({_NAME}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
         rf"((?<=')[^']+(?=')|(?<=\")[^\"]+(?=\")|[^\s\"'&;,<>{{}}\[\]]+)",
         rf"\g<1>{SECRET}",
     ),

@@ -38,6 +38,13 @@ from tracekit.errors import TracekitError
     help="inject: ask for token counts on streams whose client did not say, and hide them from it.",
 )
 @click.option(
+    "--content",
+    type=click.Choice(["none", "redacted", "full"]),
+    default="none",
+    show_default=True,
+    help="Keep prompts and answers in the trace: all of them, or without keys and personal data.",
+)
+@click.option(
     "--power-interval",
     type=click.FloatRange(0.01, 10),
     default=0.05,
@@ -54,6 +61,7 @@ def command(
     force: bool,
     hash_key: Path | None,
     usage: str,
+    content: str,
     power_interval: float,
     labels: tuple[str, ...],
     quiet: bool,
@@ -62,10 +70,11 @@ def command(
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too. No prompt or answer text is stored.
+    Python process is recorded, child processes too. No prompt or answer text is stored without --content.
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
+    from tracekit.reports.recording import content_words
     from tracekit.spool import remove_spool
     from tracekit.trace import check_output
 
@@ -79,6 +88,8 @@ def command(
             f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
             err=True,
         )
+    if content != "none":
+        click.echo(f"tracekit: {output} will hold {content_words(content)}.", err=True)
     try:
         code = record(
             list(cmd),
@@ -87,7 +98,7 @@ def command(
             hash_key=hash_key,
             power_interval_s=power_interval,
             labels=_labels(labels),
-            choices={"usage": usage},
+            choices={"usage": usage, "content": content},
         )
     except TracekitError:
         remove_spool(spool_directory)
