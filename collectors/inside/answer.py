@@ -41,10 +41,25 @@ class Answer:
         take = item.get
         self.response_id = self.response_id or label(take("id"))
         self.model = self.model or label(take("model"))
-        self.usage = take("usage") if isinstance(take("usage"), dict) else self.usage
+        self.take_usage(take("usage"))
+        if "x_groq" in item or "eval_count" in item:
+            self._take_odd_usage(item)
         self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
         if take("error"):
             self.fail(take("error"))
+
+    def take_usage(self, usage: Any) -> None:
+        """Take an object of token counts; the last one that says anything counts."""
+        if usage and isinstance(usage, dict):
+            self.usage = usage
+
+    def _take_odd_usage(self, item: dict[str, Any]) -> None:
+        """Groq's streams put it into an object of their own, Ollama's API beside the message."""
+        groq = item.get("x_groq")
+        if isinstance(groq, dict):
+            self.take_usage(groq.get("usage"))
+        if "eval_count" in item:
+            self.take_usage({key: item.get(key) for key in ("prompt_eval_count", "eval_count")})
 
     def add_text(self, text: Any, *, is_answer: bool = True) -> bool:
         """Take generated text; `is_answer` is False for reasoning, tool arguments and further choices."""

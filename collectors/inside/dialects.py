@@ -34,6 +34,7 @@ def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
             has_output = answer.add_text(choice["text"], is_answer=index == 0) or has_output
         if choice.get("finish_reason"):
             answer.finish(choice["finish_reason"])
+            answer.take_usage(choice.get("usage"))  # where Moonshot's streams have it
     return has_output
 
 
@@ -161,7 +162,8 @@ def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
         if isinstance(delta, dict):
             answer.finish(delta.get("stop_reason"))
         if isinstance(event.get("usage"), dict):
-            answer.usage = {**(answer.usage or {}), **event["usage"]}
+            said = {key: count for key, count in event["usage"].items() if count is not None}
+            answer.take_usage({**(answer.usage or {}), **said})
     elif kind == "message_stop":
         answer.is_complete = True
     elif kind == "error":

@@ -10,7 +10,7 @@ from .answer import Answer, error_name
 from .dialects import BODY, EVENT
 from .encoding import decoder
 from .sse import events
-from .usage import engine_times, usage_of
+from .usage import engine_times, timed_usage, usage_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Reading:
     def facts(self, hashing: Hashing) -> dict[str, Any]:
         """The `response` of an attempt's end, as `tracekit.spool` lists it."""
         answer = self.answer
-        usage = usage_of(answer.usage)
+        usage = usage_of(answer.usage) or timed_usage(answer.timings)
         facts: dict[str, Any] = {
             "response_id": answer.response_id,
             "model": answer.model,
