@@ -19,6 +19,14 @@ from typing import Any
 
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.inside.clock import Clock
+from tracekit.collectors.inside.secret import (
+    SECRET,
+    command_without_secrets,
+    is_secret_name,
+    scrubbed,
+    with_shapes_replaced,
+    without_assignments,
+)
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
@@ -43,6 +51,7 @@ def record(  # noqa: PLR0913
     power_interval_s: float = 0.05,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    choices: Mapping[str, str] | None = None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
@@ -55,6 +64,8 @@ def record(  # noqa: PLR0913
     hash_key : file with the key of the hashes; default: the user's own.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
+    choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
+        or full.
     on_tick : called some five times a second while the command runs; must be quick and raise nothing.
 
     Returns
@@ -70,7 +81,8 @@ def record(  # noqa: PLR0913
     directory = spool_directory.absolute()
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
-    run["labels"] = dict(labels or {})
+    run["labels"] = _labels(labels or {})
+    run["choices"] = dict(choices or {})
     run["spare"] = _spare(directory)
     _write_run(directory, run)
     _fill_loss_counts(directory)
@@ -127,8 +139,8 @@ def _run(
         key_file = hash_key_file(directory / "hash-key")
     wall_ns, monotonic_ns = (int(part) for part in clock.split(":"))
     return {
-        "command": list(command),
-        "argv": sys.argv,
+        "command": command_without_secrets(command),
+        "argv": command_without_secrets(sys.argv),
         "cwd": os.getcwd(),
         "host": platform.node(),
         "pid": os.getpid(),
@@ -143,12 +155,21 @@ def _run(
     }
 
 
+def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {
+        scrubbed(name): SECRET if is_secret_name(name) else with_shapes_replaced(without_assignments(text))
+        for name, text in labels.items()
+    }
+
+
 def _write_run(directory: Path, run: Mapping[str, Any]) -> None:
     file = directory / "run.json"
     draft = directory / "run.json.part"
     try:
-        draft.write_text(json.dumps(run, indent=1) + "\n")
-        draft.chmod(0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            os.fchmod(descriptor, 0o600)
+            stream.write(json.dumps(run, indent=1) + "\n")
         draft.replace(file)
     except OSError as error:
         raise OutputRefused.not_writable(directory, error.strerror or str(error)) from error
@@ -168,6 +189,7 @@ def _spare(directory: Path) -> str:
 def _fill_loss_counts(directory: Path) -> None:
     """Room for the writers' counts of lost records, taken now: on a full disk only what is there can be written."""
     with contextlib.suppress(OSError), (directory / "lost").open("wb") as stream:
+        os.fchmod(stream.fileno(), 0o600)
         stream.write(bytes(8 * LOST_SLOTS))
         stream.flush()
         os.fsync(stream.fileno())
@@ -192,6 +214,8 @@ def _environment(environment: dict[str, str], directory: Path, run: Mapping[str,
     environment["TRACEKIT_CLOCK"] = run["clock"]
     environment["TRACEKIT_HASH_KEY"] = run["hash_key_file"]
     environment["TRACEKIT_VERSION"] = run["tracekit"]
+    for name in ("usage", "content"):
+        environment[f"TRACEKIT_{name.upper()}"] = run["choices"].get(name, "")
     return environment
 
 

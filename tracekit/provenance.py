@@ -49,7 +49,7 @@ class NotSeen:
 
 @dataclass
 class Provenance:
-    """Who made the trace, with what, on which machines.
+    """Who made the trace, with what, on which machines; `content`: none, redacted or full prompts and answers.
 
     `origin` is recorded, imported or published-shape; `labels` name what is not a user's real workload
     (engine, weights, content of the demo, say).
@@ -64,6 +64,7 @@ class Provenance:
     hosts: list[Host] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     not_seen: NotSeen = field(default_factory=NotSeen)
+    content: str = "none"
     exit_code: int | None = None
     recovered: bool = False
 

@@ -12,8 +12,8 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request |
-| attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response |
+| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request, content (the body, with --content only) |
+| attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response, content (with --content only) |
 | tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
 | tool_end | id, status, error_type |
 | session_start | id, pid, name, conversation_id |

@@ -42,7 +42,7 @@ def patch(library: ModuleType) -> None:
 def _wrap(owner: Any, name: str, hooked: Any) -> None:
     original = getattr(owner, name)
     if not hasattr(original, "__tracekit__"):
-        wrapper = functools.wraps(original)(hooked(original))
+        wrapper: Any = functools.wraps(original)(hooked(original))
         wrapper.__tracekit__ = True
         setattr(owner, name, wrapper)
 
@@ -189,7 +189,7 @@ def _attempt(request: Any) -> Attempt | None:
 
 def _read_body(request: Any, attempt: Attempt) -> None:
     payload = request.body
-    data = payload if isinstance(payload, (bytes, bytearray)) else getattr(payload, "_value", None)
+    data: Any = payload if isinstance(payload, (bytes, bytearray)) else getattr(payload, "_value", None)
     if hasattr(data, "getvalue"):  # a file in memory, and what is left of it
         data = data.getvalue()[data.tell() :]
         data = data.encode("utf-8") if isinstance(data, str) else data

@@ -41,16 +41,16 @@ class Answer:
         take = item.get
         self.response_id = self.response_id or label(take("id"))
         self.model = self.model or label(take("model"))
-        self.add_usage(take("usage"))
+        self.take_usage(take("usage"))
         self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
         if take("error"):
             self.fail(take("error"))
         elif take("object") == "error":  # as vLLM said it until 2025
             self.fail(item)
 
-    def add_usage(self, usage: Any) -> None:
-        """Take token counts, if they are; the last ones count."""
-        if isinstance(usage, dict) and usage:
+    def take_usage(self, usage: Any) -> None:
+        """Take an object of token counts; the last one that says anything counts."""
+        if usage and isinstance(usage, dict):
             self.usage = usage
 
     def add_text(self, text: Any, *, is_answer: bool = True) -> bool:
@@ -114,7 +114,7 @@ def error_name(error: Any) -> str | None:
     for key in ("code", "type", "status"):
         name = error.get(key)
         if isinstance(name, str) and 0 < len(name) <= 64 and name.replace("_", "").replace("-", "").isalnum():
-            return name
+            return label(name)
     code = error.get("code")
     return f"http_{code}" if type(code) is int and 400 <= code < 600 else None
 

@@ -39,9 +39,9 @@ def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
             has_output = answer.add_text(choice["text"], is_answer=index == 0) or has_output
         if choice.get("finish_reason"):
             answer.finish(choice["finish_reason"])
-            answer.add_usage(choice.get("usage"))  # where Moonshot puts it
+            answer.take_usage(choice.get("usage"))  # where Moonshot puts it
     if "x_groq" in item:
-        answer.add_usage(object_of(item, "x_groq").get("usage"))
+        answer.take_usage(object_of(item, "x_groq").get("usage"))
     return has_output
 
 
@@ -54,7 +54,7 @@ def _ollama(answer: Answer, item: dict[str, Any]) -> bool:
     if item["done"] is True:
         answer.finish(item.get("done_reason") or "stop")
         counts = {"prompt_tokens": item.get("prompt_eval_count"), "completion_tokens": item.get("eval_count")}
-        answer.add_usage({name: count for name, count in counts.items() if count is not None})
+        answer.take_usage({name: count for name, count in counts.items() if count is not None})
         prefill_ns, decode_ns = real(item.get("prompt_eval_duration")), real(item.get("eval_duration"))
         answer.timings = {
             "prompt_ms": None if prefill_ns is None else prefill_ns / 1e6,
@@ -214,7 +214,8 @@ def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
         if isinstance(delta, dict):
             answer.finish(delta.get("stop_reason"))
         if isinstance(event.get("usage"), dict):
-            answer.usage = {**(answer.usage or {}), **event["usage"]}
+            said = {key: count for key, count in event["usage"].items() if count is not None}
+            answer.take_usage({**(answer.usage or {}), **said})
     elif kind == "message_stop":
         answer.is_complete = True
     elif kind == "error":
@@ -226,7 +227,7 @@ def plain_body(answer: Answer, body: dict[str, Any]) -> bool:
     """Embeddings: no generated text."""
     answer.add_common(body)
     if "prompt_eval_count" in body:  # Ollama's own words
-        answer.add_usage({"prompt_tokens": body["prompt_eval_count"]})
+        answer.take_usage({"prompt_tokens": body["prompt_eval_count"]})
     answer.is_complete = True
     return False
 

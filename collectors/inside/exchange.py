@@ -3,6 +3,10 @@
 A hook calls `observe` before the send; sends `body` and `added_headers` where the exchange has any; then calls
 `headers`, `chunk` for every piece of the body as the agent reads it (and hands on what that returns), `rest` behind
 the last piece of a body that ended by itself, and `end` exactly when nothing more will come; further ends are ignored.
+
+Where it sent `body` and the answer is an error, a hook that is able to asks `refused` first: if so, it sends the
+agent's own request instead and goes on with that one's answer. A body that `chunk` shows may be shorter than its
+content-length says.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import os
 from .context import place, scope_id
 from .encoding import decoded_body
 from .identity import hashing
+from .injection import NEEDLESS, injected
 from .plain import counted, digits, label
 from .request import request_facts
 from .response import Reading, http_error_type
@@ -23,6 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .injection import Injection
     from .spool import Writer
 
 KEPT_BYTES = 64 * 1024 * 1024
@@ -68,7 +74,10 @@ def observe(
     if not is_call(api, request, url[3]):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin, start_ns)
+    beside = _content(request, body) if twin is None else {"twin": label(twin)}
+    exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside, start_ns)
+    exchange.ask_for_usage(url, request, body)
+    return exchange
 
 
 class Exchange:
@@ -81,8 +90,8 @@ class Exchange:
     """
 
     __slots__ = (
-        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_now", "_pid", "_size",
-        "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
+        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_injection", "_keeps_content", "_now",
+        "_pid", "_size", "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917  (what `observe` was told, as it was told)
@@ -94,7 +103,7 @@ class Exchange:
         facts: dict[str, Any],
         retry_count: str | None,
         clock_point: str = "app_read",
-        twin: str | None = None,
+        beside: dict[str, Any] | None = None,
         start_ns: int | None = None,
     ) -> None:
         self._writer = writer
@@ -105,6 +114,7 @@ class Exchange:
         self._ended = False
         self.body: bytes | None = None
         self.added_headers: dict[str, str] = {}
+        self._injection: Injection | None = None
         self._status: int | None = None
         self._content_type = self._encoding = ""
         self._chunks: list[bytes] = []
@@ -118,19 +128,44 @@ class Exchange:
             transport=transport,
             clock_point=clock_point,
             scheme=label(url[0]),
-            host=label(url[1]),
+            host=label(_host(url[1])),
             port=counted(url[2], 32),
-            path=label(url[3]),
+            path=label(_path(url[3])),
             retry_count=digits(retry_count),
             request=facts,
         )
-        if twin is not None:
-            fields["twin"] = label(twin)
+        fields.update(beside or {})
+        self._keeps_content = "content" in fields
         writer.write("attempt_start", self._now() if start_ns is None else start_ns, fields)
+
+    def ask_for_usage(
+        self, url: tuple[str, str, int | None, str], request: dict[str, Any], body: bytes
+    ) -> None:
+        """Let the request go out with include_usage, if that is wanted and does no harm."""
+        try:
+            self._injection = injected(self._api, url, request, body)
+        except Exception as error:
+            STATE.failed("inject", error)
+        if self._injection is not None:
+            self.body, self.added_headers = self._injection.body, self._injection.added_headers
+
+    def refused(self, status: int, answer: bytes, encoding: str = "") -> bool:
+        """Whether the server refused what the exchange added, and the agent's own request is to be sent.
+
+        Parameters
+        ----------
+        answer : the error's body, or its beginning, in this content encoding.
+        """
+        if self._injection is None or not self._injection.refused(status, answer, encoding):
+            return False
+        self._injection, self.body, self.added_headers = None, None, {}
+        return True
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
         """The response's status and headers are there."""
         self._status, self._content_type, self._encoding = status, content_type, encoding
+        if self._injection is not None:
+            self._injection.begin(status, content_type, encoding)
 
     def chunk(self, data: bytes) -> bytes:
         """The agent read this much of the body, as it came over the wire; what it is to see of it."""
@@ -140,11 +175,11 @@ class Exchange:
             self._chunks.append(data)
         else:
             self._tail = (self._tail + data)[-TAIL_BYTES:]
-        return data
+        return data if self._injection is None else self._injection.show(data)
 
     def rest(self) -> bytes:
         """What the agent is still to see of a body that is over."""
-        return b""
+        return b"" if self._injection is None else self._injection.rest()
 
     def end(self, error: BaseException | None = None, *, closed_early: bool = False) -> None:
         """Nothing more will come: the body is over, or `error` ended it, or the agent closed it early."""
@@ -170,11 +205,26 @@ class Exchange:
         reading = Reading(self._api, chunks, stamps, self._encoding, self._content_type)
         fields.update(reading.times())
         fields["response"] = reading.facts(hashing())
+        if self._injection is not None:
+            self._learn(self._injection, fields["response"], reading)
+        if self._keeps_content:
+            from .content import response_content
+
+            fields["content"] = response_content(self._api, reading.body, reading.is_stream)
         if self._status >= 300:
             fields["error_type"] = http_error_type(self._status, reading)
         elif error is None:
             fields.update(_verdict(reading, closed_early, cut=bool(self._tail)))
         return fields
+
+    def _learn(self, injection: Injection, response: dict[str, Any], reading: Reading) -> None:
+        """Say where the usage comes from, and whether to ask this server again."""
+        if response["usage_source"] == "server":
+            response["usage_source"] = "injected"
+        if self._status is not None and (self._status >= 400 or reading.answer.error_type):
+            injection.refused(max(self._status, 400), b"".join(self._chunks), self._encoding)
+        elif reading.answer.timings:
+            injection.remember(NEEDLESS)
 
     def _bare_outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
         status, error_type = "cancelled" if closed_early else "ok", None
@@ -196,6 +246,29 @@ class Exchange:
             "response_bytes": self._size,
             "response": None,
         }
+
+
+def _content(request: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """The request's text for the record, if `--content` asks for it."""
+    if STATE.content == "none":
+        return {}
+    try:
+        from .content import request_content
+
+        return {"content": request_content(request, body)}
+    except Exception as error:
+        STATE.failed("content", error)
+        return {}
+
+
+def _host(host: str) -> str:
+    """Without the user and password that a transport may hand over with it."""
+    return host.rpartition("@")[2] if isinstance(host, str) else host
+
+
+def _path(path: str) -> str:
+    """Without query and fragment, where keys may stand."""
+    return path.partition("?")[0].partition("#")[0] if isinstance(path, str) else path
 
 
 def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:

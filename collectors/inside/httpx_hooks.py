@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 
 from .exchange import Exchange, observe
+from .httpx_refusal import accepted, accepted_async, may_refuse
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -23,10 +24,10 @@ _PORTS = {"http": 80, "https": 443}
 def patch(library: ModuleType) -> None:
     """Hook this library's clients, once."""
     sync_tee, async_tee = _tees(library)
-    _wrap(library.Client, _sync_send(library.Client._send_single_request, library.__name__, sync_tee))
+    _wrap(library.Client, _sync_send(library.Client._send_single_request, library, sync_tee))
     _wrap(
         library.AsyncClient,
-        _async_send(library.AsyncClient._send_single_request, library.__name__, async_tee),
+        _async_send(library.AsyncClient._send_single_request, library, async_tee),
     )
 
 
@@ -36,15 +37,19 @@ def _wrap(client: Any, send: Any) -> None:
         client._send_single_request = send
 
 
-def _sync_send(original: Any, transport: str, tee: Any) -> Any:
+def _sync_send(original: Any, library: ModuleType, tee: Any) -> Any:
     @functools.wraps(original)
     def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _observe(transport, request)
+        exchange = _observe(library.__name__, request)
         if exchange is None:
             return original(self, request, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = original(self, _sent(request, exchange), *args, **kwargs)
+            if may_refuse(response, exchange):
+                response = accepted(
+                    library, response, exchange, lambda: original(self, request, *args, **kwargs)
+                )
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
@@ -56,15 +61,19 @@ def _sync_send(original: Any, transport: str, tee: Any) -> Any:
     return _send_single_request
 
 
-def _async_send(original: Any, transport: str, tee: Any) -> Any:
+def _async_send(original: Any, library: ModuleType, tee: Any) -> Any:
     @functools.wraps(original)
     async def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _observe(transport, request)
+        exchange = _observe(library.__name__, request)
         if exchange is None:
             return await original(self, request, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = await original(self, _sent(request, exchange), *args, **kwargs)
+            if may_refuse(response, exchange):
+                response = await accepted_async(
+                    library, response, exchange, lambda: original(self, request, *args, **kwargs)
+                )
         except BaseException as error:
             _quietly_end(exchange, error)
             raise

@@ -10,7 +10,7 @@ from .answer import Answer, error_name
 from .dialects import BODY, EVENT
 from .encoding import decoder
 from .sse import events, lines
-from .usage import engine_times, usage_of
+from .usage import engine_times, timed_usage, usage_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Reading:
         self.is_unreadable = False
         self._api = api
         decoded = self._decoded(chunks, encoding)
-        body = b"".join(decoded)
+        body = self.body = b"".join(decoded)
         is_object = body[:64].lstrip()[:1] in (b"{", b"[", b"")
         if any(kind in content_type for kind in _LINES):
             self._read_stream(lines(body), decoded, stamps)
@@ -108,7 +108,7 @@ class Reading:
     def facts(self, hashing: Hashing) -> dict[str, Any]:
         """The `response` of an attempt's end, as `tracekit.spool` lists it."""
         answer = self.answer
-        usage = usage_of(answer.usage)
+        usage = usage_of(answer.usage) or timed_usage(answer.timings)
         facts: dict[str, Any] = {
             "response_id": answer.response_id,
             "model": answer.model,

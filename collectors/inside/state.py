@@ -27,6 +27,9 @@ class State:
         self.hashing: Hashing | None = None
         self.hash_key_file = ""
         self.injected_directory = ""
+        self.usage = "keep"  # or inject: ask for token counts where the client left it open
+        self.content = "none"  # or redacted, or full: what is kept of prompts and answers
+        self.usage_places: dict[tuple[str, int | None, str], str] = {}  # not to be asked for them, and why
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)

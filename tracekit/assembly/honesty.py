@@ -28,6 +28,7 @@ def provenance_of(
         hosts=[Host(str(run.get("host") or "unknown"), run.get("clock_offset_ns"))],
         labels={str(key): str(value) for key, value in (run.get("labels") or {}).items()},
         not_seen=not_seen(spool, list(calls), spans),
+        content=_content(run),
         exit_code=exit_code if isinstance(exit_code := run.get("exit_code"), int) else None,
     )
 
@@ -48,6 +49,11 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
     )
+
+
+def _content(run: Record) -> str:
+    choices = run.get("choices")
+    return str(choices.get("content") or "none") if isinstance(choices, dict) else "none"
 
 
 def _lacks_tokens(call: Call) -> bool:

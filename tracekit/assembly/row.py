@@ -80,6 +80,8 @@ def call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None) 
         "engine_prefill_ms": response.get("engine_prefill_ms"),
         "engine_decode_ms": response.get("engine_decode_ms"),
         "output_bytes": response.get("output_bytes"),
+        "request_content": call.last.record.get("content"),
+        "response_content": outcome.get("content"),
     }
     return row | _where(call.last) | _prompt_columns(call, lineage)
 

@@ -31,6 +31,20 @@ from tracekit.errors import TracekitError
     help="Key file for prompt hashes, shared by several hosts.  [default: your own]",
 )
 @click.option(
+    "--usage",
+    type=click.Choice(["keep", "inject"]),
+    default="keep",
+    show_default=True,
+    help="inject: ask for token counts on streams whose client did not say, and hide them from it.",
+)
+@click.option(
+    "--content",
+    type=click.Choice(["none", "redacted", "full"]),
+    default="none",
+    show_default=True,
+    help="Keep prompts and answers in the trace: all of them, or without keys and personal data.",
+)
+@click.option(
     "--power-interval",
     type=click.FloatRange(0.01, 10),
     default=0.05,
@@ -46,6 +60,8 @@ def command(
     output: Path | None,
     force: bool,
     hash_key: Path | None,
+    usage: str,
+    content: str,
     power_interval: float,
     labels: tuple[str, ...],
     quiet: bool,
@@ -54,11 +70,12 @@ def command(
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too. No prompt or answer text is stored.
+    Python process is recorded, child processes too. No prompt or answer text is stored without --content.
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
     from tracekit.live_spool import LiveSpool
+    from tracekit.reports.recording import content_words
     from tracekit.reports.status_line import StatusLine
     from tracekit.spool import remove_spool
     from tracekit.trace import check_output
@@ -73,6 +90,8 @@ def command(
             f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
             err=True,
         )
+    if content != "none":
+        click.echo(f"tracekit: {output} will hold {content_words(content)}.", err=True)
     line = None if quiet else StatusLine(sys.stderr, LiveSpool(spool_directory))
     try:
         code = record(
@@ -82,6 +101,7 @@ def command(
             hash_key=hash_key,
             power_interval_s=power_interval,
             labels=_labels(labels),
+            choices={"usage": usage, "content": content},
             on_tick=line.tick if line else lambda: None,
         )
     except TracekitError:

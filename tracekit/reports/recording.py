@@ -20,6 +20,8 @@ def recording_lines(path: Path) -> Iterator[str]:
         f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
         f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')} -> {path}"
     )
+    if trace.provenance.content != "none":
+        yield f"tracekit: the trace holds {content_words(trace.provenance.content)}"
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
         yield "tracekit: not seen: " + "; ".join(gaps)
@@ -29,6 +31,16 @@ def recording_lines(path: Path) -> Iterator[str]:
             "`tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
+
+
+def content_words(content: str) -> str:
+    """What a trace made with this --content holds, and what that means for whoever has it."""
+    if content == "full":
+        return "prompts and answers in full (--content full): share it as you would share them"
+    return (
+        "prompts and answers (--content redacted): keys and personal data of known shapes are replaced, "
+        "names and whatever else has no shape are not"
+    )
 
 
 def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
