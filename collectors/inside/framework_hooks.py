@@ -18,7 +18,7 @@ from .state import STATE
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextvars import ContextVar, Token
+    from contextvars import Token
     from types import ModuleType
     from typing import Any
 
@@ -161,13 +161,10 @@ class Request:
         """What runs from here on is a new flow, in no run and no tool."""
         inside = STATE.in_request.get() or STATE.agent_run.get() or STATE.tool.get()
         if STATE.writer is not None and not inside:  # an agent may ask a server of its own process
-            fresh = (
-                (STATE.in_request, True),
-                (STATE.scope, None),
-                (STATE.agent_run, None),
-                (STATE.tool, None),
-            )
-            self._tokens = [(variable, variable.set(value)) for variable, value in fresh]
+            self._tokens = [
+                (STATE.in_request, STATE.in_request.set(True)),
+                (STATE.scope, STATE.scope.set(None)),
+            ]
 
     def leave(self) -> None:
         """What runs from here on is what it was."""
