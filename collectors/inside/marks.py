@@ -168,6 +168,7 @@ class Span:
                 tool_call_id=plain_name(call_id),
                 source="framework",
                 adapter=adapter,
+                scope=STATE.scope.get(),
             )
             writer.write("tool_start", writer.clock.now_ns(), fields)
 
