@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 
-from .otel_context import otel_identity
 from .plain import name
 from .state import STATE
+from .trace_context import trace_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,9 +60,9 @@ def place() -> dict[str, Any]:
         "tool": STATE.tool.get(),
         "agent_run": STATE.agent_run.get(),
     }
-    conversation, trace = otel_identity()
+    conversation, trace = trace_identity()
     if conversation is not None or trace is not None:
-        keys.update(otel_session=conversation, otel_trace=trace)
+        keys.update(trace_session=conversation, trace=trace)
     return keys
 
 

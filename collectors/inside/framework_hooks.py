@@ -7,9 +7,11 @@ of its parameters is checked when it is hooked, so a framework that changed its 
 from __future__ import annotations
 
 import inspect
+import os
+from _thread import get_ident
 from operator import attrgetter
 
-from .context import restore
+from .context import restore, task_name
 from .frameworks import FRAMEWORKS, REQUEST, RUN
 from .functions import recorded
 from .marks import Span
@@ -131,9 +133,13 @@ class Run:
     __slots__ = ("_id", "_token")
 
     def __init__(self) -> None:
-        writer = STATE.writer
-        self._id = writer.new_id() if writer is not None and STATE.agent_run.get() is None else None
+        self._id: str | None = None
         self._token: Token[str | None] | None = None
+        writer = STATE.writer
+        if writer is not None and STATE.agent_run.get() is None:
+            self._id = writer.new_id()
+            fields = {"id": self._id, "pid": os.getpid(), "thread": get_ident(), "task": task_name()}
+            writer.write("run_start", writer.clock.now_ns(), fields)
 
     def enter(self) -> None:
         """What runs from here on belongs to this run."""
@@ -146,7 +152,7 @@ class Run:
         restore(STATE.agent_run, token)
 
     def end(self, kind: type[BaseException] | None) -> None:
-        """Nothing is written of a run itself."""
+        """Nothing is written of a run's end."""
 
 
 class Request:

@@ -17,7 +17,7 @@ from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.nesting import find_frames, find_unmarked_frames, without_twins
 from tracekit.assembly.origin import inherited
 from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, sample_row, session_row, tool_row
-from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions
+from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions, run_starts
 from tracekit.assembly.tool_span import ToolSpan, marked_tools, tool_spans
 from tracekit.provenance import Provenance
 from tracekit.schema import Kind
@@ -65,7 +65,7 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     marked, stands_for = without_twins(marked_tools(records))
     find_frames(calls, stands_for)
     spans = tool_spans(calls, links, marked)
-    sessions = assign_sessions(calls, links, marked_sessions(records))
+    sessions = assign_sessions(calls, links, marked_sessions(records), run_starts(records))
     spans += adjacent_windows(sessions, links, spans)
     find_unmarked_frames(spans, calls)
     assign_tools(sessions, spans)

@@ -1,12 +1,13 @@
 """Sessions: which steps belong to one task given to an agent.
 
-Evidence, best first: the agent's own `tracekit.session()`; OpenTelemetry's conversation, or a trace that more
-than one call was made in; a conversation's id in the request; one run of an agent, as its framework reports it;
-lineage (a request continues an earlier call); the tool that a sub-agent's call was made in; then the flow of
-control it began in, which tasks, threads and processes inherit from the code that started them. A conversation
-that begins with the same instructions as an earlier one of the very same thread and task (or as that of an
-earlier run in the same flow) is a new task for the same agent, hence a new session; one that begins with others
-(a planner, a title writer), or in a task of its own (a branch), belongs to the session at hand.
+Evidence, best first: the agent's own `tracekit.session()`; the conversation that its tracing (OpenTelemetry, the
+OpenAI Agents SDK's) is told of, or a trace that more than one call was made in; a conversation's id in the
+request; one run of an agent, as its framework reports it; lineage (a request continues an earlier call); the
+tool that a sub-agent's call was made in; then the flow of control it began in, which tasks, threads and
+processes inherit from the code that started them. A conversation that begins with the same instructions as an
+earlier one of the very same thread and task (of a framework's run: where that was started) is a new task for the
+same agent, hence a new session; one that begins with others (a planner, a title writer), or in a task of its own
+(a branch), belongs to the session at hand.
 """
 
 from __future__ import annotations
@@ -86,10 +87,13 @@ def marked_sessions(records: Iterable[Record]) -> dict[str, Session]:
 
 
 def assign_sessions(
-    calls: Sequence[Call], links: Mapping[Call, Link], marked: dict[str, Session]
+    calls: Sequence[Call],
+    links: Mapping[Call, Link],
+    marked: dict[str, Session],
+    run_starts: Mapping[str, object],
 ) -> list[Session]:
     """Every session with its calls; `calls` in order of start, each with the tool that it was made in."""
-    book = _Book(dict(marked), _shared_traces(calls))
+    book = _Book(dict(marked), run_starts, _shared_traces(calls))
     for call in calls:
         session = book.session_of(call, links.get(call))
         session.calls.append(call)
@@ -170,8 +174,11 @@ def _flows(record: Record) -> list[tuple[object, ...]]:
 class _Book:
     """What has been seen so far while calls are assigned in time order."""
 
-    def __init__(self, marked: dict[str, Session], shared_traces: Set[str]) -> None:
+    def __init__(
+        self, marked: dict[str, Session], run_starts: Mapping[str, object], shared_traces: Set[str]
+    ) -> None:
         self._marked = marked
+        self._run_starts = run_starts
         self._shared_traces = shared_traces
         self._by_identity: dict[tuple[str, str], Session] = {}
         self._by_call: dict[Call, Session] = {}
@@ -204,7 +211,7 @@ class _Book:
         source = "run" if record.get("agent_run") else "task"
         if found is None or found.is_over(call.start_ns):
             return self._new(source)
-        if not _embeds(call) and (found, _stage(call), instructions(call)) in self._begun:
+        if not _embeds(call) and (found, self._stage(call), instructions(call)) in self._begun:
             return self._new("run" if record.get("agent_run") else "lineage")
         return found
 
@@ -219,8 +226,11 @@ class _Book:
         for place in _places(record):
             self._by_place[place] = session
         if not _embeds(call):
-            self._begun.add((session, call.first.context, instructions(call)))
-            self._begun.add((session, _stage(call), instructions(call)))
+            self._begun.add((session, self._stage(call), instructions(call)))
+
+    def _stage(self, call: Call) -> object:
+        """Where a task can begin anew: where its framework's run was started, else the very thread and task."""
+        return self._run_starts.get(call.first.record.get("agent_run") or "", call.first.context)
 
     def _around(self, span: ToolSpan) -> Session | None:
         """The session whose tool the call was made in: a sub-agent belongs to its parent's session."""
@@ -241,26 +251,30 @@ class _Book:
 
 def _shared_traces(calls: Iterable[Call]) -> Set[str]:
     """Traces that more than one call was made in; a trace around a single request is its instrumentation's."""
-    counts = Counter(call.first.record.get("otel_trace") for call in calls)
+    counts = Counter(call.first.record.get("trace") for call in calls)
     return {str(trace) for trace, count in counts.items() if trace and count > 1}
 
 
 def _identities(call: Call, shared_traces: Set[str]) -> list[tuple[str, str]]:
     """What names the call's session, best first: (session source, id)."""
     record, request = call.first.record, call.first.request
-    trace = record.get("otel_trace")
+    trace = record.get("trace")
     named = (
-        ("otel", record.get("otel_session")),
-        ("otel", trace if trace in shared_traces else None),
+        ("trace", record.get("trace_session")),
+        ("trace", trace if trace in shared_traces else None),
         ("conversation", request.get("conversation_id")),
         ("conversation", request.get("client_session")),
     )
     return [(source, str(name)) for source, name in named if name]
 
 
-def _stage(call: Call) -> object:
-    """Where a task can begin anew: the flow that a framework's run began in, else the very thread and task."""
-    return ("scope", call.first.scope) if call.first.record.get("agent_run") else call.first.context
+def run_starts(records: Iterable[Record]) -> dict[str, object]:
+    """Where each run of an agent, as its framework reports it, was started: process, thread and task."""
+    return {
+        record["id"]: (record.get("pid"), record.get("thread"), record.get("task"))
+        for record in records
+        if record["t"] == "run_start"
+    }
 
 
 def instructions(call: Call) -> object:

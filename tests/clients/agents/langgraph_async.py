@@ -14,10 +14,10 @@ async def main():
         [tool(search_async), tool(read_async)],
         system_prompt="You answer from the library.",
     )
-    last = None
-    async for last in agent.astream({"messages": [("user", "What is it?")]}, stream_mode="values"):
-        pass
-    print(last["messages"][-1].content)
+    states = [
+        state async for state in agent.astream({"messages": [("user", "What is it?")]}, stream_mode="values")
+    ]
+    print(states[-1]["messages"][-1].content)
 
 
 asyncio.run(main())

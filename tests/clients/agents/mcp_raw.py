@@ -11,7 +11,10 @@ from mcp.client.stdio import stdio_client
 from openai import AsyncOpenAI
 
 TOOLS = [
-    {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {key: {}}}}}
+    {
+        "type": "function",
+        "function": {"name": name, "parameters": {"type": "object", "properties": {key: {}}}},
+    }
     for name, key in (("search", "query"), ("read", "page"))
 ]
 
@@ -25,9 +28,7 @@ async def main():
         await session.initialize()
         client, messages = AsyncOpenAI(), [{"role": "user", "content": "What is it?"}]
         while True:
-            answer = await client.chat.completions.create(
-                model="gpt-4o-mini", messages=messages, tools=TOOLS
-            )
+            answer = await client.chat.completions.create(model="gpt-4o-mini", messages=messages, tools=TOOLS)
             message = answer.choices[0].message
             messages.append(message.model_dump(exclude_none=True))
             if not message.tool_calls:

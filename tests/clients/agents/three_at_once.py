@@ -1,9 +1,8 @@
-"""OpenAI Agents SDK: three tasks side by side in one loop, after a call of the program's own: four sessions."""
+"""OpenAI Agents SDK: three tasks side by side in one loop: three sessions."""
 
 import asyncio
 
 from agents import Agent, Runner, function_tool, set_tracing_disabled
-from openai import AsyncOpenAI
 from slow_tools import read_async, search_async
 
 set_tracing_disabled(True)
@@ -16,7 +15,6 @@ agent = Agent(
 
 
 async def main():
-    await AsyncOpenAI().responses.create(model="gpt-4o-mini", input="Three questions, please.")
     runs = await asyncio.gather(*(Runner.run(agent, f"What is {i}?") for i in range(3)))
     for run in runs:
         print(run.final_output)
