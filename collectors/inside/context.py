@@ -51,15 +51,22 @@ def scope_id(new_id: Callable[[], str]) -> str:
     return scope
 
 
+def whereabouts() -> dict[str, Any]:
+    """The thread, the job that it does, and the asyncio task."""
+    thread = get_ident()
+    return {"thread": thread, "job": STATE.jobs.get(thread), "task": task_name()}
+
+
 def place() -> dict[str, Any]:
     """The keys every started span shares."""
-    keys = {
-        "thread": get_ident(),
-        "task": task_name(),
-        "session": session_id(),
-        "tool": STATE.tool.get(),
-        "agent_run": STATE.agent_run.get(),
-    }
+    keys = whereabouts()
+    keys.update(
+        {
+            "session": session_id(),
+            "tool": STATE.tool.get(),
+            "agent_run": STATE.agent_run.get(),
+        }
+    )
     conversation, trace = trace_identity()
     if conversation is not None or trace is not None:
         keys.update(trace_session=conversation, trace=trace)

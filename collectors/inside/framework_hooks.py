@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import inspect
 import os
-from _thread import get_ident
 from operator import attrgetter
 
-from .context import restore, task_name
+from .context import restore, whereabouts
 from .frameworks import FRAMEWORKS, REQUEST, RUN
 from .functions import recorded
 from .marks import Span
@@ -138,7 +137,8 @@ class Run:
         writer = STATE.writer
         if writer is not None and STATE.agent_run.get() is None:
             self._id = writer.new_id()
-            fields = {"id": self._id, "pid": os.getpid(), "thread": get_ident(), "task": task_name()}
+            fields: dict[str, Any] = {"id": self._id, "pid": os.getpid()}
+            fields.update(whereabouts())
             writer.write("run_start", writer.clock.now_ns(), fields)
 
     def enter(self) -> None:

@@ -36,6 +36,7 @@ class State:
         self.flow: tuple[ContextVar[Any], ...] = (
             self.session, self.tool, self.scope, self.agent_run, self.in_request,
         )  # fmt: skip
+        self.jobs: dict[int, str] = {}  # by thread: the job that it does, since pools use threads again
         self.open_sessions: dict[str, int] = {}
 
     def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:

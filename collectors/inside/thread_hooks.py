@@ -7,6 +7,7 @@ as long as the job runs; the hooked methods run outside the agent's frames, so n
 from __future__ import annotations
 
 import functools
+from _thread import get_ident
 
 from .context import enter, flow, leave
 from .state import STATE
@@ -77,7 +78,11 @@ def _bootstrap(original: Any) -> Any:
         ours = self.__dict__.pop("_tracekit_flow", None)
         if ours is not None:
             enter(ours)
-        original(self)
+        before = _begin_job()
+        try:
+            original(self)
+        finally:
+            _end_job(before)
 
     return _bootstrap_inner
 
@@ -93,9 +98,28 @@ def _submitted(original: Any) -> Any:
 def _job(original: Any) -> Any:
     def run(self: Any, *args: Any, **kwargs: Any) -> None:
         tokens = enter(getattr(self, "_tracekit_flow", (None,) * len(STATE.flow)))
+        before = _begin_job()
         try:
             original(self, *args, **kwargs)
         finally:
+            _end_job(before)
             leave(tokens)
 
     return run
+
+
+def _begin_job() -> str | None:
+    """Name what the thread does from here on; what it did before."""
+    thread, writer = get_ident(), STATE.writer
+    before = STATE.jobs.get(thread)
+    if writer is not None:
+        STATE.jobs[thread] = writer.new_id()
+    return before
+
+
+def _end_job(before: str | None) -> None:
+    thread = get_ident()
+    if before is None:
+        STATE.jobs.pop(thread, None)
+    else:
+        STATE.jobs[thread] = before

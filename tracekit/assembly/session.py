@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
-from tracekit.assembly.attempt import known_status
+from tracekit.assembly.attempt import context_of, known_status
 from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Link
 from tracekit.assembly.tool_span import ToolSpan
@@ -159,7 +159,7 @@ class _History:
 
 
 def _places(record: Record) -> tuple[tuple[object, ...], ...]:
-    return (record.get("pid"), record.get("thread")), (record.get("pid"),)
+    return context_of(record)[:2], (record.get("pid"),)
 
 
 def _flows(record: Record) -> list[tuple[object, ...]]:
@@ -270,11 +270,7 @@ def _identities(call: Call, shared_traces: Set[str]) -> list[tuple[str, str]]:
 
 def run_starts(records: Iterable[Record]) -> dict[str, object]:
     """Where each run of an agent, as its framework reports it, was started: process, thread and task."""
-    return {
-        record["id"]: (record.get("pid"), record.get("thread"), record.get("task"))
-        for record in records
-        if record["t"] == "run_start"
-    }
+    return {record["id"]: context_of(record) for record in records if record["t"] == "run_start"}
 
 
 def instructions(call: Call) -> object:

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tracekit.assembly.attempt import known_status
+from tracekit.assembly.attempt import context_of, known_status
 from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Link
 from tracekit.schema import EdgeSource, Status, ToolSource
@@ -67,7 +67,7 @@ class ToolSpan:
     @property
     def context(self) -> tuple[object, ...]:
         """Where it ran, as of an attempt; of a window nothing is known."""
-        return (self.record.get("pid"), self.record.get("thread"), self.record.get("task"))
+        return context_of(self.record)
 
     @property
     def inside(self) -> ToolSpan | None:
