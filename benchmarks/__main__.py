@@ -36,11 +36,18 @@ def main() -> None:
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
+    tools = benchmarks.add_parser("tools", help="tool windows of real frameworks against the truth")
+    tools.add_argument("--python", default=sys.executable, help="an interpreter that has the frameworks")
+    tools.add_argument("agents", nargs="*", help="names in tests/clients/agents; all if not given")
     options = parser.parse_args()
     if options.benchmark == "demo":
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
 
         print_demo(options.sessions)
+    elif options.benchmark == "tools":
+        from benchmarks.tool_windows import print_tool_windows  # noqa: PLC0415
+
+        print_tool_windows(options.python, options.agents, options.runs)
     elif options.benchmark == "vidur":
         # not above: what this process holds at a fork would count as its children's memory
         from benchmarks.vidur import VIDUR_1K, print_vidur  # noqa: PLC0415

@@ -39,6 +39,7 @@ class NotSeen:
     processes_left_running: int = 0
     requests_not_read: int = 0
     hook_errors: dict[str, int] = field(default_factory=dict)
+    frameworks_not_hooked: dict[str, int] = field(default_factory=dict)
     unreadable_lines: int = 0
     lost_records: int = 0
     unfit_values: int = 0

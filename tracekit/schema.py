@@ -126,7 +126,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("edge_source", "category", _STEP, "Evidence for the parents, best first: explicit, tool_id, response_id, prefix_chain, timing."),
     _optional("name", "string", (*_SESSION, *_TOOL, *_MARK), "Name of the session, tool or mark.", otel="gen_ai.tool.name"),
     _optional("origin", "category", _SESSION, "recorded, imported or published-shape."),
-    _optional("session_source", "category", _SESSION, "Evidence for the session: explicit, conversation, lineage, task or process."),
+    _optional("session_source", "category", _SESSION, "Evidence for the session, best first: explicit (tracekit.session), otel (OpenTelemetry's conversation or trace), conversation (an id in the request), run (a framework's run of an agent), lineage (a conversation that begins anew) or task (a flow of control)."),
     _optional("conversation_id", "string", (*_SESSION, *_CALL), "The client's own conversation id.", otel="gen_ai.conversation.id"),
     _optional("agent_name", "string", _SESSION, "Name of the agent.", otel="gen_ai.agent.name"),
     _optional("score", "float64", _SESSION, "Quality score given by the user (`session.score`)."),
@@ -194,6 +194,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("tool_source", "category", _TOOL, "Evidence for the span: framework, tool_id, prefix_chain or adjacency."),
     _optional("confidence", "float64", _TOOL, "How sure the span's ends are, 0 to 1: 1 for framework truth."),
     _optional("frame", "bool", _TOOL, "Whether LLM calls ran inside the span (a sub-agent): then it is a frame around steps, not a step."),
+    _optional("inside_id", "int64", _TOOL, "row_id of the tool span that it ran inside of: then it is a part of that step, not a step."),
     # power samples
     _optional("gpu_index", "int32", _POWER, "Index on the host."),
     _optional("gpu_uuid", "category", _POWER, "The driver's id of the device."),

@@ -12,19 +12,24 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request, content (the body, with --content only) |
+| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, request, content (the body, with --content only) |
 | attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response, content (with --content only) |
-| tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
+| tool_start | id, pid, thread, job, task, scope, session, tool (the one around it), agent_run, trace_session, trace, name, tool_call_id, source, adapter (the framework that reported it; null: the agent's own mark) |
 | tool_end | id, status, error_type |
 | session_start | id, pid, name, conversation_id |
 | session_end | id, status, error_type, score |
+| child | pid, child_pid, session, tool, scope, agent_run: what the process child_pid was started in |
+| run_start | id, pid, thread, job, task: an agent_run begins |
 | mark | pid, session, name, value |
 | power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
 | note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
 
+``job`` names what a thread does between two starts or submits, since pools use their threads again. ``agent_run`` is one outermost run of an agent, as its framework reports it; ``trace_session`` and ``trace`` are
+the conversation and trace of the agent's own tracing (OpenTelemetry, the OpenAI Agents SDK's), absent without any.
+
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,
 stream, include_usage, max_tokens, temperature, choice_count, tools_offered, previous_response_id,
-conversation_id, body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
+conversation_id, client_session (a session named in metadata or the like), body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
 uint64: the keyed hash of the canonical prompt up to each multiple of block_bytes, in its first MiB) and ``parts``, a list in
 template order of {role, bytes, prefix_hash, content_hash, tool_call_ids, tool_result_id}.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .frameworks import FRAMEWORKS
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -13,16 +14,20 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# library -> the module beside this one whose patch(module) hooks it
+# module -> the module beside this one whose patch(module) hooks it
 HOOKS = {
     "aiohttp": "aiohttp_hooks",
+    "concurrent.futures.thread": "thread_hooks",
     "http.client": "http_client_hooks",
     "httpx": "httpx_hooks",
     "httpx2": "httpx_hooks",
+    "multiprocessing.process": "process_hooks",
     "subprocess": "process_hooks",
+    "threading": "thread_hooks",
     "urllib3.connection": "http_client_hooks",
     "websockets.asyncio.connection": "websockets_hooks",
     "websockets.sync.connection": "websockets_hooks",
+    **dict.fromkeys(FRAMEWORKS, "framework_hooks"),
 }
 
 
@@ -79,8 +84,9 @@ def _patch_after_execution(loader: Any) -> None:
 def patch(module: ModuleType) -> None:
     """Hook a library that is loaded; a failure is noted and leaves it as it is."""
     try:
-        hooks = __import__(f"{__package__}.{HOOKS[module.__name__]}", fromlist=["patch"])
-        hooks.patch(module)
+        hooks = __package__ + "." + HOOKS[module.__name__]
+        __import__(hooks)
+        sys.modules[hooks].patch(module)
     except Exception as error:
         STATE.failed("patch " + module.__name__, error)
 

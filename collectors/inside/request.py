@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .identity import BLOCK_BYTES, Hashing
+from .named_session import client_session
 from .plain import counted, label, real
 from .prompt import Memory, Part
 from .wire import is_streamed, model_of
@@ -33,6 +34,7 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
         "tools_offered": len(tools) if isinstance(tools, list) else 0,
         "previous_response_id": label(body.get("previous_response_id")),
         "conversation_id": _conversation(body.get("conversation")),
+        "client_session": client_session(body),
         "body_bytes": len(raw),
         "body_hash": hashing.of_bytes(raw),
         "prompt_bytes": prompt.prefix.length,

@@ -33,7 +33,13 @@ class State:
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)
+        self.agent_run: ContextVar[str | None] = ContextVar("tracekit_agent_run", default=None)
+        self.in_request: ContextVar[bool | None] = ContextVar("tracekit_in_request", default=None)
         self.observed: ContextVar[bool] = ContextVar("tracekit_observed", default=False)
+        self.flow: tuple[ContextVar[Any], ...] = (
+            self.session, self.tool, self.scope, self.agent_run, self.in_request,
+        )  # fmt: skip
+        self.jobs: dict[int, str] = {}  # by thread: the job that it does, since pools use threads again
         self.open_sessions: dict[str, int] = {}
 
     def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from tracekit.assembly.attempt import Attempt, Part
 from tracekit.schema import Status
 
+if TYPE_CHECKING:
+    from tracekit.assembly.tool_span import ToolSpan
+
 
 @dataclass(eq=False)
 class Call:
-    """One logical request: first attempt's start to last attempt's end."""
+    """One logical request: first attempt's start to last attempt's end; `around` is the tool it was made in."""
 
     attempts: list[Attempt]
     row_id: int = -1
     session_id: int | None = None
     parents: list[int] = field(default_factory=list)
     edge_source: str | None = None
+    around: ToolSpan | None = None
 
     @property
     def first(self) -> Attempt:

@@ -45,6 +45,7 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         processes_left_running=sum(_tally(notes, "process_left_running").values()),
         requests_not_read=sum(_tally(notes, "request_not_read").values()),
         hook_errors=_tally(notes, "hook_error", "hash_key_missing", "score_not_read"),
+        frameworks_not_hooked=_tally(notes, "framework_not_hooked"),
         unreadable_lines=spool.unreadable_lines,
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,

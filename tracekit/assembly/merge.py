@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from tracekit.assembly.adjacency import adjacent_windows
 from tracekit.assembly.attempt import pair_attempts
 from tracekit.assembly.call import Call, group_calls
 from tracekit.assembly.edge import connect
 from tracekit.assembly.honesty import provenance_of
 from tracekit.assembly.lineage import Lineage, Link
+from tracekit.assembly.nesting import find_frames, find_unmarked_frames, without_twins
+from tracekit.assembly.origin import inherited
 from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, sample_row, session_row, tool_row
-from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions
+from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions, run_starts
 from tracekit.assembly.tool_span import ToolSpan, marked_tools, tool_spans
 from tracekit.provenance import Provenance
 from tracekit.schema import Kind
@@ -55,11 +58,16 @@ def merge_spool(
 
 def assemble(spool: Spool, *, software_version: str) -> Merged:
     """The trace that a spool describes."""
-    calls = group_calls(pair_attempts(spool.records))
+    records = inherited(spool.records)
+    calls = group_calls(pair_attempts(records))
     lineage = Lineage(calls)
     links = {call: link for call in calls if (link := lineage.link(call)) is not None}
-    spans = tool_spans(calls, links, marked_tools(spool.records))
-    sessions = assign_sessions(calls, links, marked_sessions(spool.records), spans)
+    marked, stands_for = without_twins(marked_tools(records))
+    find_frames(calls, stands_for)
+    spans = tool_spans(calls, links, marked)
+    sessions = assign_sessions(calls, links, marked_sessions(records), run_starts(records))
+    spans += adjacent_windows(sessions, links, spans)
+    find_unmarked_frames(spans, calls)
     assign_tools(sessions, spans)
     sessions = sorted(
         (session for session in sessions if session.steps or session.key),

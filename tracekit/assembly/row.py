@@ -153,6 +153,7 @@ def tool_row(span: ToolSpan, host: str | None) -> Row:
         "tool_source": span.source.value,
         "confidence": span.confidence,
         "frame": span.contains_calls,
+        "inside_id": span.inside.row_id if span.inside else None,
     }
 
 

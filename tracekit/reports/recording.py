@@ -61,6 +61,8 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
         yield f"{plural(not_seen.requests_not_read, 'request')} whose body was streamed or compressed"
     for what, count in sorted(not_seen.hook_errors.items()):
         yield f"{plural(count, 'attempt')} where the recorder failed ({what})"
+    for function in sorted(not_seen.frameworks_not_hooked):
+        yield f"what {function} does (this release has another shape; its tools are timed by requests)"
     if not_seen.unfit_values:
         yield f"{plural(not_seen.unfit_values, 'value')} that no column could hold"
     if not_seen.unreadable_lines:
