@@ -12,6 +12,7 @@ import os
 
 from .context import place, scope_id
 from .identity import hashing
+from .loopback import TWIN_HEADER
 from .plain import counted, digits, label
 from .request import request_facts
 from .response import Reading, http_error_type
@@ -39,6 +40,7 @@ def observe(
     *,
     clock_point: str = "app_read",
     twin: str | None = None,
+    caller: dict[str, Any] | None = None,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -50,11 +52,20 @@ def observe(
     retry_count : how often the client says that it tried before, as its header has it.
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
+    caller : keys that say where the call comes from, in place of where this code runs.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
+    true_url = None if STATE.loopback is None else STATE.loopback.true_url(url)
+    if true_url is not None:
+        if not body or body.startswith(_GZIP):
+            return None  # the proxy will read it
+        exchange = observe(transport, method, true_url, body, retry_count, clock_point=clock_point)
+        if exchange is not None:
+            exchange.added_headers[TWIN_HEADER] = exchange.id
+        return exchange
     if not body or body.startswith(_GZIP):
         STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
@@ -65,7 +76,10 @@ def observe(
     if not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, twin)
+    more = dict(caller or {})
+    if twin is not None:
+        more["twin"] = label(twin)
+    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, more)
 
 
 class Exchange:
@@ -73,13 +87,14 @@ class Exchange:
 
     Attributes
     ----------
+    id : its record's.
     body : what to send in place of the agent's body; None to send that.
     added_headers : headers to send beside the agent's.
     """
 
     __slots__ = (
-        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_now", "_pid", "_size",
-        "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
+        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_now", "_pid", "_size",
+        "_stamps", "_status", "_tail", "_writer", "added_headers", "body", "id",
     )  # fmt: skip
 
     def __init__(
@@ -91,13 +106,13 @@ class Exchange:
         facts: dict[str, Any],
         retry_count: str | None,
         clock_point: str = "app_read",
-        twin: str | None = None,
+        more: dict[str, Any] | None = None,
     ) -> None:
         self._writer = writer
         self._api = api
         self._now = writer.clock.now_ns
         self._pid = os.getpid()
-        self._id = writer.new_id()
+        self.id = writer.new_id()
         self._ended = False
         self.body: bytes | None = None
         self.added_headers: dict[str, str] = {}
@@ -107,7 +122,7 @@ class Exchange:
         self._stamps: list[int] = []
         self._tail = b""
         self._size = 0
-        fields: dict[str, Any] = {"id": self._id, "pid": self._pid}
+        fields: dict[str, Any] = {"id": self.id, "pid": self._pid}
         fields.update(place())
         fields.update(
             scope=scope_id(writer.new_id),
@@ -120,8 +135,7 @@ class Exchange:
             retry_count=digits(retry_count),
             request=facts,
         )
-        if twin is not None:
-            fields["twin"] = label(twin)
+        fields.update(more or {})
         writer.write("attempt_start", self._now(), fields)
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
@@ -180,7 +194,7 @@ class Exchange:
         elif self._status is not None and self._status >= 300:
             status, error_type = "error", http_error_type(self._status, None)
         return {
-            "id": self._id,
+            "id": self.id,
             "status": status,
             "http_status": counted(self._status, 32),
             "error_type": error_type,

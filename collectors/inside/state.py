@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .identity import Hashing
+    from .loopback import Loopback
     from .spool import Writer
 
 INJECTED_NAME = "_tracekit_inside"
@@ -27,6 +28,7 @@ class State:
         self.hashing: Hashing | None = None
         self.hash_key_file = ""
         self.injected_directory = ""
+        self.loopback: Loopback | None = None
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)

@@ -40,6 +40,20 @@ from tracekit.errors import TracekitError
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
 )
+@click.option(
+    "--proxy",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Record calls on their way through a proxy of ours as well; auto: if CMD is not a Python program.",
+)
+@click.option(
+    "--proxy-variable",
+    "proxy_variables",
+    multiple=True,
+    metavar="NAME",
+    help="A variable of your own that holds a base URL, for the proxy.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
@@ -48,13 +62,16 @@ def command(
     hash_key: Path | None,
     power_interval: float,
     labels: tuple[str, ...],
+    proxy: str,
+    proxy_variables: tuple[str, ...],
     quiet: bool,
     cmd: tuple[str, ...],
 ) -> int:
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too. No prompt or answer text is stored.
+    Python process is recorded, child processes too; others on their way through a proxy (docs/recording.md). No
+    prompt or answer text is stored.
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
@@ -65,6 +82,7 @@ def command(
     if str(output) == "-":
         raise click.UsageError("A trace cannot go to stdout, which is CMD's own. Give a file name with -o.")
     check_output(output, force=force)
+    by_proxy = _is_by_proxy(proxy, cmd, quiet=quiet)
     spool_directory = _fresh_spool(output, force=force)
     if hash_key is not None and not hash_key.exists():
         click.echo(
@@ -79,12 +97,34 @@ def command(
             hash_key=hash_key,
             power_interval_s=power_interval,
             labels=_labels(labels),
+            proxy_variables=proxy_variables if by_proxy else None,
         )
     except TracekitError:
         remove_spool(spool_directory)
         raise
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
+
+
+def _is_by_proxy(proxy: str, cmd: tuple[str, ...], *, quiet: bool) -> bool:
+    """Whether the run gets the proxy; where it is only fitting and missing, one line says so."""
+    from tracekit.collectors.proxy.beside import is_installed
+    from tracekit.collectors.proxy.command import is_python_command
+    from tracekit.errors import PROXY_INSTALL, ProxyMissing
+
+    if proxy == "never" or (proxy == "auto" and is_python_command(cmd)):
+        return False
+    if is_installed():
+        return True
+    if proxy == "always":
+        raise ProxyMissing.asked_for()
+    if not quiet:
+        click.echo(
+            f"tracekit: {cmd[0]} is no Python program, and without the proxy only Python processes in it are "
+            f"recorded: {PROXY_INSTALL}",
+            err=True,
+        )
+    return False
 
 
 def default_output(cmd: tuple[str, ...]) -> Path:
