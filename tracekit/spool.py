@@ -12,7 +12,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request |
+| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, twin (the id of a hook's record of the same attempt: in the proxy's), request |
 | attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response |
 | tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
 | tool_end | id, status, error_type |
@@ -20,7 +20,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | session_end | id, status, error_type, score |
 | mark | pid, session, name, value |
 | power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
-| note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
+| note | pid, what, detail, by_proxy (of a process that was not followed: whether it has an address of the proxy): something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,
 stream, include_usage, max_tokens, temperature, choice_count, tools_offered, previous_response_id,

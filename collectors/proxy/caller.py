@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+# programs that make a request and end: what they are part of is what started them
+_SINGLE_REQUESTS = frozenset(("curl", "wget", "http", "https", "xh", "xhs", "curlie"))
+
+
+def flow_of(pid: int) -> int:
+    """The process whose flow of control this one's requests belong to: its own, or for curl and its like the parent."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            found = re.match(r"\d+ \((.*)\) \S (\d+)", stream.read())
+    except OSError:
+        return pid
+    return int(found[2]) if found and found[1] in _SINGLE_REQUESTS else pid
 
 
 def caller_of(port: int, run: int) -> int | None:

@@ -22,7 +22,7 @@ from tracekit.collectors.inside.loopback import TWIN_HEADER
 from tracekit.collectors.inside.state import STATE
 from tracekit.collectors.inside.wire import api_of
 from tracekit.collectors.proxy import websocket
-from tracekit.collectors.proxy.caller import caller_of
+from tracekit.collectors.proxy.caller import caller_of, flow_of
 from tracekit.collectors.proxy.ending import break_off, end, no_answer, refusal
 from tracekit.collectors.proxy.headers import end_to_end, request_headers
 from tracekit.collectors.proxy.route import forward_proxy
@@ -106,7 +106,7 @@ class Forwarding:
         if known is None:
             peer = connection.get_extra_info("peername")
             pid = caller_of(peer[1], self._run) if peer else None
-            scope = f"proxy-{pid}" if pid else f"proxy-{id(connection):x}"
+            scope = f"proxy-{flow_of(pid)}" if pid else f"proxy-{id(connection):x}"
             known = self._callers[connection] = {"pid": pid, "thread": None, "task": None, "scope": scope}
         return known
 
@@ -170,11 +170,11 @@ class Forwarding:
                 end(exchange, closed_early=True)
                 return answer
             end(exchange, error)
-            await break_off(request, is_reset=isinstance(error.__cause__ or error, OSError))
+            await break_off(request, is_reset=_was_reset(reply))
         return answer
 
     def _headers(self, reply: ClientResponse, token: str, origin: Origin) -> CIMultiDict[str]:
-        headers = end_to_end(reply.headers)
+        headers = end_to_end(reply.raw_headers)
         location = headers.get(hdrs.LOCATION)
         if location is not None:
             headers[hdrs.LOCATION] = self.upstreams.location(location, token, origin)
@@ -192,6 +192,12 @@ async def _copy(reply: ClientResponse, answer: web.StreamResponse, exchange: Exc
         await answer.write(rest)
     end(exchange)  # before the agent can know that it has everything
     await answer.write_eof()
+
+
+def _was_reset(reply: ClientResponse) -> bool:
+    """Whether the server's connection was reset, and not just closed."""
+    protocol = None if reply.connection is None else reply.connection.protocol
+    return protocol is not None and isinstance(protocol.exception(), OSError)
 
 
 def _wants_upgrade(request: web.BaseRequest) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiohttp import hdrs, web
-from multidict import CIMultiDict, MultiMapping
+from multidict import CIMultiDict
 
 from tracekit.collectors.inside.loopback import TWIN_HEADER
 from tracekit.collectors.proxy.upstream import Origin
@@ -18,18 +20,27 @@ _HOP_BY_HOP = frozenset(
 
 def request_headers(request: web.BaseRequest, origin: Origin) -> CIMultiDict[str]:
     """The agent's headers as the server is to see them."""
-    headers = end_to_end(request.headers)
+    headers = end_to_end(request.raw_headers)
     headers.popall(TWIN_HEADER, None)
     headers.popall(hdrs.EXPECT, None)  # answered here
     headers[hdrs.HOST] = origin.authority
     return headers
 
 
-def end_to_end(headers: MultiMapping[str]) -> CIMultiDict[str]:
-    """All headers, in their order, spelling and number, but those of one connection."""
-    named = {name.strip().lower() for name in headers.get(hdrs.CONNECTION, "").split(",")}
-    kept: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        if name.lower() not in _HOP_BY_HOP and name.lower() not in named:
-            kept.add(name, value)
-    return kept
+def end_to_end(raw: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+    """All headers, in their order, number and (first) spelling, but those of one connection."""
+    headers = [(_text(name), _text(value)) for name, value in raw]
+    dropped = set(_HOP_BY_HOP)
+    for name, value in headers:
+        if name.lower() == "connection":
+            dropped.update(word.strip().lower() for word in value.split(","))
+    spelling: dict[str, str] = {}  # aiohttp's client takes another spelling of a name for its replacement
+    return CIMultiDict(
+        (spelling.setdefault(name.lower(), name), value)
+        for name, value in headers
+        if name.lower() not in dropped
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

@@ -83,11 +83,9 @@ def _is_zombie(pid: int) -> bool:
         return False
 
 
-async def _serve(listening: socket.socket, upstreams: Upstreams, duty: Duty) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, duty.is_over.set)
-    loop.add_reader(sys.stdin.fileno(), _listen, duty)
-    session = ClientSession(
+def client() -> ClientSession:
+    """The client that asks the servers: it adds nothing, takes nothing away and never gives up."""
+    return ClientSession(
         connector=TCPConnector(limit=0, keepalive_timeout=IDLE_SECONDS),
         cookie_jar=DummyCookieJar(),
         auto_decompress=False,
@@ -96,8 +94,11 @@ async def _serve(listening: socket.socket, upstreams: Upstreams, duty: Duty) -> 
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
     )
-    forwarding = Forwarding(upstreams, session, tls(os.environ), os.getppid())
-    server = web.Server(
+
+
+def server(forwarding: Forwarding) -> web.Server:
+    """What the agent's connections meet; a connection that breaks off cancels what it had asked for."""
+    return web.Server(
         forwarding.answer,
         handler_cancellation=True,
         access_log=None,
@@ -106,13 +107,21 @@ async def _serve(listening: socket.socket, upstreams: Upstreams, duty: Duty) -> 
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
     )
+
+
+async def _serve(listening: socket.socket, upstreams: Upstreams, duty: Duty) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, duty.is_over.set)
+    loop.add_reader(sys.stdin.fileno(), _listen, duty)
+    session = client()
+    serving = server(Forwarding(upstreams, session, tls(os.environ), os.getppid()))
     async with session:
-        acceptor = await loop.create_server(server, sock=listening, backlog=1024)
+        acceptor = await loop.create_server(serving, sock=listening, backlog=1024)
         os.write(sys.stdout.fileno(), b"ready\n")
         await duty.watch()
         acceptor.close()
         await asyncio.sleep(GRACE_SECONDS)  # for what has happened already and is not yet known
-        await server.shutdown(GRACE_SECONDS)
+        await serving.shutdown(GRACE_SECONDS)
 
 
 def _listen(duty: Duty) -> None:

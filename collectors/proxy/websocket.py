@@ -166,12 +166,12 @@ def _words(request: web.BaseRequest, name: str) -> list[str]:
 
 def _accepted(server: ClientWebSocketResponse) -> CIMultiDict[str]:
     """What the server said beside the handshake itself."""
-    headers = end_to_end(server._response.headers)
+    headers = end_to_end(server._response.raw_headers)
     return _without_handshake(headers)
 
 
 def _refused(error: WSServerHandshakeError) -> CIMultiDict[str]:
-    headers = end_to_end(error.headers) if error.headers else CIMultiDict()
+    headers = CIMultiDict(error.headers.items()) if error.headers else CIMultiDict()
     headers.popall(hdrs.CONTENT_LENGTH, None)  # its body is not known
     headers.popall(hdrs.CONTENT_ENCODING, None)
     return _without_handshake(headers)

@@ -16,6 +16,7 @@ from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, sample_row, session_row, tool_row
 from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions
 from tracekit.assembly.tool_span import ToolSpan, marked_tools, tool_spans
+from tracekit.assembly.twin import join_twins
 from tracekit.provenance import Provenance
 from tracekit.schema import Kind
 from tracekit.spool import Spool, read_spool
@@ -55,7 +56,7 @@ def merge_spool(
 
 def assemble(spool: Spool, *, software_version: str) -> Merged:
     """The trace that a spool describes."""
-    calls = group_calls(pair_attempts(spool.records))
+    calls = group_calls(join_twins(pair_attempts(spool.records)))
     lineage = Lineage(calls)
     links = {call: link for call in calls if (link := lineage.link(call)) is not None}
     spans = tool_spans(calls, links, marked_tools(spool.records))
