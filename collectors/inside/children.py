@@ -124,10 +124,13 @@ def _is_python_script(program: str) -> bool:
     try:
         with open(path, "rb") as stream:
             first = stream.readline(256)
+            second = stream.readline(256)
     except OSError:
         return False
     if not first.startswith(b"#!"):
         return False
+    if second.startswith(b"'''exec'"):  # pip's way round a path too long for the first line
+        return _is_python_name(os.path.basename(second.split(b'"')[1].decode("utf-8", "replace")))
     words = first[2:].decode("utf-8", "replace").split()
     if words and os.path.basename(words[0]) == "env":
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tracekit.collectors.proxy.upstream import Upstreams
 
 OLLAMA_PORT = 11434
-_WILDCARDS = ("0.0.0.0", "[::]", "::")
+_WILDCARDS = ("0.0.0.0", "[::]")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def addresses(
 
 
 def _default(variable: Variable, said: Mapping[str, str], program: str) -> str | None:
-    if variable.default is None or said.get(variable.name):
+    if variable.default is None or variable.name in said:
         return None
     if any(value and name.startswith(variable.unless) for name, value in said.items()):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,17 +22,20 @@ def join_twins(attempts: Iterable[Attempt]) -> list[Attempt]:
     attempts of their own, in the hook's place.
     """
     known = {attempt.key: attempt for attempt in attempts}
-    joined = dict(known)
-    for seen in sorted(known.values(), key=_order, reverse=True):
-        hook = known.get(str(seen.record.get("twin")))
-        if hook is None:
-            continue
-        if joined[hook.key] is hook:
-            joined[hook.key] = _joined(hook, seen)
-            del joined[seen.key]
-        else:
-            seen.record = _place(hook.record, seen.record)
-    return sorted(joined.values(), key=_order)
+    twins: dict[str, list[Attempt]] = defaultdict(list)
+    for attempt in sorted(known.values(), key=_order):
+        if attempt.record.get("twin") in known:
+            twins[attempt.record["twin"]].append(attempt)
+    for key, seen in twins.items():
+        hook, last = known[key], seen.pop()
+        del known[last.key]
+        known[key] = _joined(hook, last)
+        if seen:
+            known[key].start_ns = last.start_ns
+            seen[0].start_ns = hook.start_ns
+        for attempt in seen:
+            attempt.record = _place(hook.record, attempt.record)
+    return sorted(known.values(), key=_order)
 
 
 def _order(attempt: Attempt) -> tuple[int, str]:

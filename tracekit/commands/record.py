@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import sys
 import time
@@ -102,6 +103,8 @@ def command(
     except TracekitError:
         remove_spool(spool_directory)
         raise
+    if by_proxy and not quiet:
+        _say_if_unused(spool_directory)
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
 
@@ -125,6 +128,17 @@ def _is_by_proxy(proxy: str, cmd: tuple[str, ...], *, quiet: bool) -> bool:
             err=True,
         )
     return False
+
+
+def _say_if_unused(spool_directory: Path) -> None:
+    from tracekit.spool import RUN_FILE
+
+    if not json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy"):
+        click.echo(
+            "tracekit: nothing went through the proxy, because no base-URL variable is set and no key says which "
+            "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/recording.md lists the variables.",
+            err=True,
+        )
 
 
 def default_output(cmd: tuple[str, ...]) -> Path:
