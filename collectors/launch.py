@@ -28,6 +28,7 @@ from tracekit.collectors.inside.secret import (
     without_assignments,
 )
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
+from tracekit.collectors.proxy.beside import Proxy
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
@@ -41,7 +42,7 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and program
 _POLL_SECONDS = 0.2
 
 
-def record(  # noqa: PLR0913
+def record(  # noqa: PLR0913  (what a recording can be told)
     command: Sequence[str],
     spool_directory: Path,
     *,
@@ -52,6 +53,7 @@ def record(  # noqa: PLR0913
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     choices: Mapping[str, str] | None = None,
+    proxy_variables: tuple[str, ...] | None = None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
@@ -66,6 +68,8 @@ def record(  # noqa: PLR0913
     labels : notes for the trace's provenance.
     choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
         or full.
+    proxy_variables : lead base URLs through the recorder's proxy as well, which needs aiohttp: those of the
+        variables that are known, and of these. None for no proxy.
     on_tick : called some five times a second while the command runs; must be quick and raise nothing.
 
     Returns
@@ -91,14 +95,27 @@ def record(  # noqa: PLR0913
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
-    sampler = None
+    sampler = proxy = None
+    orphans: set[int] = set()
     if sample_power:
         sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
     try:
-        others = _children()  # the sampler, and what this process had started before
+        if proxy_variables is not None:
+            proxy = Proxy.start(command, surroundings, directory, notes, signals.outside, proxy_variables)
+            run["proxy"] = [] if proxy is None else proxy.addresses.names
+            _write_run(directory, run)
+        if proxy is not None:
+            surroundings = proxy.environment(surroundings)
+        others = _children()  # the samplers, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
-        code = _Watch(child, signals, notes, others, on_tick).code()
+        if proxy is not None:
+            proxy.serve(child)
+        watch = _Watch(child, signals, notes, others, on_tick, proxy)
+        code = watch.code()
+        orphans = watch.orphans
     finally:
+        if proxy is not None and not proxy.release(orphans):
+            _stop(proxy.pid)
         if sampler is not None:
             _await_first_record(sampler, directory)
             _stop(sampler)
@@ -315,10 +332,18 @@ class _Watch:
     """The agent's process while it runs, and the orphans it leaves."""
 
     def __init__(
-        self, child: int, signals: _Signals, notes: Writer, others: set[int], on_tick: Callable[[], None]
+        self,
+        child: int,
+        signals: _Signals,
+        notes: Writer,
+        others: set[int],
+        on_tick: Callable[[], None],
+        proxy: Proxy | None = None,
     ) -> None:
         self._others = others
         self._on_tick = on_tick
+        self._proxy = proxy
+        self.orphans: set[int] = set()  # who goes on when all is over
         self._child = child
         self._signals = signals
         self._notes = notes
@@ -331,6 +356,8 @@ class _Watch:
             news = self._signals.next()
             if news is not None:
                 self._pass_on(*news)
+            elif self._proxy is not None:
+                self._proxy.tend()
             self._on_tick()
         self._wait_for_orphans()
         code = os.waitstatus_to_exitcode(self._status or 0)
@@ -358,12 +385,15 @@ class _Watch:
     def _wait_for_orphans(self) -> None:
         """Give processes that outlive the agent a moment to finish their records, and say who did not."""
         end = time.monotonic() + STRAGGLER_SECONDS
+        if self._proxy is not None:
+            self._others.add(self._proxy.pid)
         while (orphans := _children() - self._others) and time.monotonic() < end:
             for orphan in orphans:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
             time.sleep(0.01)
-        for orphan in sorted(_children() - self._others):
+        self.orphans = _children() - self._others
+        for orphan in sorted(self.orphans):
             self._notes.note("process_left_running", _name(orphan))
 
 

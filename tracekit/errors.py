@@ -17,6 +17,7 @@ TracekitError (exit 2)
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
 ├── ScenarioInvalid      a fleet file or a setting that makes no sense
 ├── ProfileInvalid       a daily profile that cannot be used
+├── ProxyMissing         --proxy always without the library that the proxy is made of
 └── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
 """
 
@@ -437,6 +438,19 @@ class ProfileInvalid(TracekitError):
     @classmethod
     def bad_value(cls, path: Path, line: int, name: str, value: str, fault: str) -> Self:
         return cls(f"The profile {path}, line {line}: {name} '{value}' {fault}. Correct that line.")
+
+
+PROXY_INSTALL = "pip install 'tracekit-replay[proxy]'"
+"""What brings the proxy's library."""
+
+
+class ProxyMissing(TracekitError):
+    @classmethod
+    def asked_for(cls) -> Self:
+        return cls(
+            f"--proxy always needs aiohttp, which is not installed beside tracekit. Type `{PROXY_INSTALL}`, or leave "
+            "the option out: calls of Python processes are recorded without it. Nothing was started."
+        )
 
 
 class LaunchFailed(TracekitError):

@@ -29,6 +29,7 @@ class Host:
 class NotSeen:
     """What the recording knows it missed; every field counts something.
 
+    `processes_by_proxy` were not followed either, but had the recorder's proxy as their server's address.
     `bad_rows` (by reason) and `calls_without_end` are of imports.
     """
 
@@ -36,6 +37,7 @@ class NotSeen:
     interrupted_calls: int = 0
     interrupted_tools: int = 0
     processes_not_followed: dict[str, int] = field(default_factory=dict)
+    processes_by_proxy: dict[str, int] = field(default_factory=dict)
     processes_left_running: int = 0
     requests_not_read: int = 0
     hook_errors: dict[str, int] = field(default_factory=dict)

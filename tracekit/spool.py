@@ -12,7 +12,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, request, content (the body, with --content only) |
+| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, twin (the id of a hook's record of the same attempt: in the proxy's), request, content (the body, with --content only) |
 | attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response, content (with --content only) |
 | tool_start | id, pid, thread, job, task, scope, session, tool (the one around it), agent_run, trace_session, trace, name, tool_call_id, source, adapter (the framework that reported it; null: the agent's own mark) |
 | tool_end | id, status, error_type |
@@ -22,7 +22,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | run_start | id, pid, thread, job, task: an agent_run begins |
 | mark | pid, session, name, value |
 | power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
-| note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
+| note | pid, what, detail, by_proxy (of a process that was not followed: whether it has an address of the proxy): something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``job`` names what a thread does between two starts or submits, since pools use their threads again. ``agent_run`` is one outermost run of an agent, as its framework reports it; ``trace_session`` and ``trace`` are
 the conversation and trace of the agent's own tracing (OpenTelemetry, the OpenAI Agents SDK's), absent without any.

@@ -18,6 +18,7 @@ from .context import place, scope_id
 from .encoding import decoded_body
 from .identity import hashing
 from .injection import NEEDLESS, injected
+from .loopback import TWIN_HEADER
 from .plain import counted, digits, label
 from .request import request_facts
 from .response import Reading, http_error_type
@@ -36,7 +37,7 @@ TAIL_BYTES = 64 * 1024  # of what comes after that; the last events hold the tok
 _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
 
 
-def observe(
+def observe(  # noqa: PLR0913  (what a transport knows of a request)
     transport: str,
     method: str,
     url: tuple[str, str, int | None, str],
@@ -46,6 +47,7 @@ def observe(
     clock_point: str = "app_read",
     twin: str | None = None,
     start_ns: int | None = None,
+    caller: dict[str, Any] | None = None,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -58,12 +60,21 @@ def observe(
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
     start_ns : when the send began, if that was before its body could be read.
+    caller : keys that say where the call comes from, in place of where this code runs.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
     body = decoded_body(body) if body else None
+    true_url = None if STATE.loopback is None else STATE.loopback.true_url(url)
+    if true_url is not None:
+        if not body or start_ns is not None:
+            return None  # the proxy will read it, and it is too late for our header
+        exchange = observe(transport, method, true_url, body, retry_count, clock_point=clock_point)
+        if exchange is not None:
+            exchange.added_headers[TWIN_HEADER] = exchange.id
+        return exchange
     if not body:
         STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
@@ -74,7 +85,8 @@ def observe(
     if not is_call(api, request, url[3]):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    beside = _content(request, body) if twin is None else {"twin": label(twin)}
+    beside = dict(caller or {})
+    beside.update(_content(request, body) if twin is None else {"twin": label(twin)})
     exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside, start_ns)
     exchange.ask_for_usage(url, request, body)
     return exchange
@@ -85,13 +97,14 @@ class Exchange:
 
     Attributes
     ----------
+    id : its record's.
     body : what to send in place of the agent's body; None to send that.
     added_headers : headers to send beside the agent's.
     """
 
     __slots__ = (
-        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_id", "_injection", "_keeps_content", "_now",
-        "_pid", "_size", "_stamps", "_status", "_tail", "_writer", "added_headers", "body",
+        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_injection", "_keeps_content", "_now", "_pid",
+        "_size", "_stamps", "_status", "_tail", "_writer", "added_headers", "body", "id",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913, PLR0917  (what `observe` was told, as it was told)
@@ -110,7 +123,7 @@ class Exchange:
         self._api = api
         self._now = writer.clock.now_ns
         self._pid = os.getpid()
-        self._id = writer.new_id()
+        self.id = writer.new_id()
         self._ended = False
         self.body: bytes | None = None
         self.added_headers: dict[str, str] = {}
@@ -121,7 +134,7 @@ class Exchange:
         self._stamps: list[int] = []
         self._tail = b""
         self._size = 0
-        fields: dict[str, Any] = {"id": self._id, "pid": self._pid}
+        fields: dict[str, Any] = {"id": self.id, "pid": self._pid}
         fields.update(place())
         fields.update(
             scope=scope_id(writer.new_id),
@@ -147,7 +160,8 @@ class Exchange:
         except Exception as error:
             STATE.failed("inject", error)
         if self._injection is not None:
-            self.body, self.added_headers = self._injection.body, self._injection.added_headers
+            self.body = self._injection.body
+            self.added_headers.update(self._injection.added_headers)
 
     def refused(self, status: int, answer: bytes, encoding: str = "") -> bool:
         """Whether the server refused what the exchange added, and the agent's own request is to be sent.
@@ -158,7 +172,9 @@ class Exchange:
         """
         if self._injection is None or not self._injection.refused(status, answer, encoding):
             return False
-        self._injection, self.body, self.added_headers = None, None, {}
+        for name in self._injection.added_headers:
+            self.added_headers.pop(name, None)
+        self._injection, self.body = None, None
         return True
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
@@ -234,7 +250,7 @@ class Exchange:
         elif self._status is not None and self._status >= 300:
             status, error_type = "error", http_error_type(self._status, None)
         return {
-            "id": self._id,
+            "id": self.id,
             "status": status,
             "http_status": counted(self._status, 32),
             "error_type": error_type,

@@ -117,6 +117,7 @@ def _patch_popen(popen: Any) -> None:
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        kwargs = _with_base_urls(kwargs)
         original(self, *args, **kwargs)
         _quietly(_opened, args, kwargs)
         _belongs(self.pid)
@@ -144,6 +145,19 @@ def _quietly(tell: Callable[..., None], args: Any, kwargs: Any) -> None:
         tell(*args, **kwargs)
     except Exception as error:
         STATE.failed("children", error)
+
+
+def _with_base_urls(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Popen's arguments by name; an environment among them that our variables were hidden from gets them back."""
+    if STATE.loopback is None or kwargs.get("env") is None:
+        return kwargs
+    try:
+        from .loopback import environment_for_child
+
+        return {**kwargs, "env": environment_for_child(kwargs["env"])}
+    except Exception as error:
+        STATE.failed("children", error)
+        return kwargs
 
 
 def _opened(*args: Any, **kwargs: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import import_hook, process_hooks, stand_in
+from . import import_hook, loopback, process_hooks, stand_in
 from .clock import Clock
 from .spool import Writer
 from .state import STATE
@@ -37,7 +37,12 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()
-    for step in (import_hook.install, stand_in.install, process_hooks.patch_os):
+    for step in (
+        lambda: loopback.start(environment),
+        import_hook.install,
+        stand_in.install,
+        process_hooks.patch_os,
+    ):
         _try(step)
     return True
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .identity import Hashing
+    from .loopback import Loopback
     from .spool import Writer
 
 INJECTED_NAME = "_tracekit_inside"
@@ -30,6 +31,7 @@ class State:
         self.usage = "keep"  # or inject: ask for token counts where the client left it open
         self.content = "none"  # or redacted, or full: what is kept of prompts and answers
         self.usage_places: dict[tuple[str, int | None, str], str] = {}  # not to be asked for them, and why
+        self.loopback: Loopback | None = None
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)

@@ -37,11 +37,13 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
     """Everything the recording knows it missed, counted."""
     notes = [record for record in spool.records if record["t"] == "note"]
     power = [note for note in notes if note.get("what") == "power_unavailable"]
+    apart = [note for note in notes if note.get("what") == "process_not_followed"] or _nobody(spool)
     return NotSeen(
         calls_without_tokens=sum(_lacks_tokens(call) for call in calls),
         interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
         interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
-        processes_not_followed=_tally(notes, "process_not_followed") or _nobody(spool),
+        processes_not_followed=_count(note for note in apart if not note.get("by_proxy")),
+        processes_by_proxy=_count(note for note in apart if note.get("by_proxy")),
         processes_left_running=sum(_tally(notes, "process_left_running").values()),
         requests_not_read=sum(_tally(notes, "request_not_read").values()),
         hook_errors=_tally(notes, "hook_error", "hash_key_missing", "score_not_read"),
@@ -68,12 +70,12 @@ def _pythons(spool: Spool) -> list[str]:
     return sorted({str(record.get("python")) for record in spool.records if record["t"] == "process"})
 
 
-def _nobody(spool: Spool) -> dict[str, int]:
+def _nobody(spool: Spool) -> list[Record]:
     """The command itself, if no process of the run ever reported: nothing could be put into it."""
     command = spool.run.get("command")
     if not command or any(record["t"] == "process" for record in spool.records):
-        return {}
-    return {Path(str(command[0])).name: 1}
+        return []
+    return [{"detail": Path(str(command[0])).name, "by_proxy": bool(spool.run.get("proxy"))}]
 
 
 def _lost(spool: Spool, notes: Iterable[Record]) -> int:
@@ -85,4 +87,8 @@ def _lost(spool: Spool, notes: Iterable[Record]) -> int:
 
 
 def _tally(notes: Iterable[Record], *what: str) -> dict[str, int]:
-    return dict(Counter(str(note.get("detail")) for note in notes if note.get("what") in what))
+    return _count(note for note in notes if note.get("what") in what)
+
+
+def _count(notes: Iterable[Record]) -> dict[str, int]:
+    return dict(Counter(str(note.get("detail")) for note in notes))

@@ -19,6 +19,7 @@ from tracekit.assembly.origin import inherited
 from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, sample_row, session_row, tool_row
 from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions, run_starts
 from tracekit.assembly.tool_span import ToolSpan, marked_tools, tool_spans
+from tracekit.assembly.twin import join_twins
 from tracekit.provenance import Provenance
 from tracekit.schema import Kind
 from tracekit.spool import Spool, read_spool
@@ -59,7 +60,7 @@ def merge_spool(
 def assemble(spool: Spool, *, software_version: str) -> Merged:
     """The trace that a spool describes."""
     records = inherited(spool.records)
-    calls = group_calls(pair_attempts(records))
+    calls = group_calls(join_twins(pair_attempts(records)))
     lineage = Lineage(calls)
     links = {call: link for call in calls if (link := lineage.link(call)) is not None}
     marked, stands_for = without_twins(marked_tools(records))

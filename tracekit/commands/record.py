@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import sys
 import time
@@ -54,6 +55,20 @@ from tracekit.errors import TracekitError
 @click.option(
     "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
 )
+@click.option(
+    "--proxy",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Record calls on their way through a proxy of ours as well; auto: if CMD is not a Python program.",
+)
+@click.option(
+    "--proxy-variable",
+    "proxy_variables",
+    multiple=True,
+    metavar="NAME",
+    help="A variable of your own that holds a base URL, for the proxy.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No status line, and nothing said after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
@@ -64,13 +79,16 @@ def command(
     content: str,
     power_interval: float,
     labels: tuple[str, ...],
+    proxy: str,
+    proxy_variables: tuple[str, ...],
     quiet: bool,
     cmd: tuple[str, ...],
 ) -> int:
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too. No prompt or answer text is stored without --content.
+    Python process is recorded, child processes too; others on their way through a proxy (docs/recording.md). No
+    prompt or answer text is stored without --content.
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
@@ -84,6 +102,7 @@ def command(
     if str(output) == "-":
         raise click.UsageError("A trace cannot go to stdout, which is CMD's own. Give a file name with -o.")
     check_output(output, force=force)
+    by_proxy = _is_by_proxy(proxy, cmd, quiet=quiet)
     spool_directory = _fresh_spool(output, force=force)
     if hash_key is not None and not hash_key.exists():
         click.echo(
@@ -102,6 +121,7 @@ def command(
             power_interval_s=power_interval,
             labels=_labels(labels),
             choices={"usage": usage, "content": content},
+            proxy_variables=proxy_variables if by_proxy else None,
             on_tick=line.tick if line else lambda: None,
         )
     except TracekitError:
@@ -110,8 +130,42 @@ def command(
     finally:
         if line:
             line.close()
+    if by_proxy and not quiet:
+        _say_if_unused(spool_directory)
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
+
+
+def _is_by_proxy(proxy: str, cmd: tuple[str, ...], *, quiet: bool) -> bool:
+    """Whether the run gets the proxy; where it is only fitting and missing, one line says so."""
+    from tracekit.collectors.proxy.beside import is_installed
+    from tracekit.collectors.proxy.command import is_python_command
+    from tracekit.errors import PROXY_INSTALL, ProxyMissing
+
+    if proxy == "never" or (proxy == "auto" and is_python_command(cmd)):
+        return False
+    if is_installed():
+        return True
+    if proxy == "always":
+        raise ProxyMissing.asked_for()
+    if not quiet:
+        click.echo(
+            f"tracekit: {cmd[0]} is no Python program, and without the proxy only Python processes in it are "
+            f"recorded: {PROXY_INSTALL}",
+            err=True,
+        )
+    return False
+
+
+def _say_if_unused(spool_directory: Path) -> None:
+    from tracekit.spool import RUN_FILE
+
+    if not json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy"):
+        click.echo(
+            "tracekit: nothing went through the proxy, because no base-URL variable is set and no key says which "
+            "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/recording.md lists the variables.",
+            err=True,
+        )
 
 
 def default_output(cmd: tuple[str, ...]) -> Path:

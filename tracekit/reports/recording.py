@@ -27,8 +27,8 @@ def recording_lines(path: Path) -> Iterator[str]:
         yield "tracekit: not seen: " + "; ".join(gaps)
     if not calls:
         yield (
-            "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded; "
-            "`tracekit doctor` shows what is there."
+            "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded, others if a "
+            "base-URL variable of theirs leads through --proxy; `tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
 
@@ -43,7 +43,7 @@ def content_words(content: str) -> str:
     )
 
 
-def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
+def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:  # noqa: PLR0912  (a phrase a branch)
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
@@ -55,6 +55,8 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
         yield f"the end of {plural(not_seen.interrupted_tools, 'tool span')} (interrupted)"
     for program, count in sorted(not_seen.processes_not_followed.items()):
         yield f"inside {plural(count, 'process', 'processes')} of {program}"
+    for program, count in sorted(not_seen.processes_by_proxy.items()):
+        yield f"inside {plural(count, 'process', 'processes')} of {program} (its LLM calls by proxy only)"
     if not_seen.processes_left_running:
         yield f"the end of {plural(not_seen.processes_left_running, 'process', 'processes')} left running"
     if not_seen.requests_not_read:
