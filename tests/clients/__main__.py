@@ -46,6 +46,9 @@ def add(
     result: ClientResult, batch: list[str], cases: dict[str, dict[str, object]], plain: Run, recorded: Run
 ) -> None:
     """Judge a batch."""
+    if recorded.refused:
+        result.run_faults.append(recorded.refused)
+        return
     result.run_faults += judge_run(recorded)
     result.verdicts += [judge(case, cases[case], result.mode, plain, recorded) for case in batch]
 

@@ -58,12 +58,15 @@ class Run:
     rows: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
     trace_mode: int | None = None
-    said: str = ""  # what the recorder printed
+    refused: str | None = None  # why the recorder did not start
 
 
 def tracekit() -> list[str]:
-    """The command line of the tracekit that runs these tests."""
-    return [sys.executable, "-m", "tracekit"]
+    """The command line of the tracekit beside these tests, which may not be the installed one."""
+    start = (
+        f"import sys; sys.path.insert(0, {str(environments.ROOT)!r}); from tracekit.cli import main; main()"
+    )
+    return [sys.executable, "-c", start]
 
 
 def recorder_knows(option: str) -> bool:
@@ -187,6 +190,8 @@ def run_batch(
             copy.deepcopy(server.log.served),
             tools,
         )
+        if mode is not None and not trace.exists():
+            run.refused = f"no trace, exit code {code}: {run.stderr[-300:]}"
         if mode is not None and trace.exists():
             run.rows = pq.read_table(trace).to_pylist()
             run.provenance = json.loads(pq.read_metadata(trace).metadata[b"tracekit"])
