@@ -6,7 +6,6 @@ from tracekit.assembly.merge import assemble
 from tracekit.schema import Kind
 from tracekit.spool import Spool
 
-
 PLACE = ("agent_run", "job", "trace", "trace_session", "pid")
 
 

@@ -166,7 +166,9 @@ class Lineage:
             part = call.parts[index]
             if part.role in INSTRUCTION_ROLES:
                 return None
-            parent = self._by_prompt.last(part.prefix_hash, call) if part.prefix_hash in self._by_prompt else None
+            parent = (
+                self._by_prompt.last(part.prefix_hash, call) if part.prefix_hash in self._by_prompt else None
+            )
             if parent is not None and call.first.scope in (parent.first.scope, parent.last.scope):
                 return Link(parent, EdgeSource.PREFIX_CHAIN)
         return None

@@ -25,7 +25,6 @@ from tracekit.schema import Status
 from tracekit.spool import Record
 
 
-
 @dataclass(eq=False)
 class Session:
     """One task; `key` is the agent's own mark, if it made one."""
