@@ -8,7 +8,7 @@ import concurrent.futures.thread
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def hooked_threads(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def alone(function: Any) -> Any:
     """The function's result in a context where nothing of ours is set."""
-    return copy_context().run(function)
+    return Context().run(function)
 
 
 def in_thread(function: Any) -> Any:
