@@ -99,7 +99,9 @@ FRAMEWORKS: dict[str, tuple[Row, ...]] = {
         (TOOL, "CrewStructuredTool.invoke", "self.name", ""),
         (TOOL, "CrewStructuredTool.ainvoke", "self.name", ""),
     ),
-    "crewai.crew": ((RUN, "Crew.kickoff", "", ""), (RUN, "Crew.kickoff_async", "", ""), (RUN, "?Crew.akickoff", "", "")),
+    "crewai.crew": (
+        (RUN, "Crew.kickoff", "", ""), (RUN, "Crew.kickoff_async", "", ""), (RUN, "?Crew.akickoff", "", ""),
+    ),
     # Haystack
     "haystack.tools.tool": (
         (TOOL, "Tool.invoke", "self.name", ""), (TOOL, "?Tool.invoke_async", "self.name", ""),
