@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
-from _thread import get_ident
 
 from .plain import name
 from .state import STATE
@@ -51,9 +51,14 @@ def scope_id(new_id: Callable[[], str]) -> str:
     return scope
 
 
+def thread_id() -> int:
+    """The running thread; the greenlet, where gevent has put its own function in the place of this one."""
+    return _thread.get_ident()
+
+
 def whereabouts() -> dict[str, Any]:
     """The thread, the job that it does, and the asyncio task."""
-    thread = get_ident()
+    thread = thread_id()
     return {"thread": thread, "job": STATE.jobs.get(thread), "task": task_name()}
 
 

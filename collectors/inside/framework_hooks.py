@@ -42,7 +42,7 @@ def _try_to_hook(module: ModuleType, what: str, function: str, name: str, call_i
 def _hook(module: ModuleType, what: str, function: str, name: str, call_id: str) -> None:
     found = _find(module, function.lstrip("?"))
     if found is None:
-        if not function.startswith("?"):  # the mark of what only some releases have
+        if not function.startswith("?"):
             raise LookupError(function)
         return
     owner, attribute, original = found
@@ -83,10 +83,10 @@ def _reader(function: Any, path: str) -> Read:
 
     Raises
     ------
-    LookupError : the function has no such parameter.
+    LookupError : the function has no such parameter, and should.
     """
-    parameter, _, attributes = path.partition(".")
-    if not parameter:
+    parameter, _, attributes = path.lstrip("?").partition(".")
+    if not parameter or (path.startswith("?") and parameter not in inspect.signature(function).parameters):
         return lambda args, kwargs: None
     position, default = _place(function, parameter)
     read = _attributes(attributes)

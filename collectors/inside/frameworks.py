@@ -1,8 +1,9 @@
 """Where agent frameworks run their tools, their agents and the requests they serve: a table, and no code.
 
-A row names a function or method of the module that is its key (`first|second` takes the one that this release
-has), says what one run of it is, and from where its name and the id of the model's tool call are to be read:
-a parameter of the function, then attributes or keys. `framework_hooks` does the rest. Read at the sources of
+A row names a function or method of the module that is its key, says what one run of it is, and from where its name
+and the id of the model's tool call are to be read: a parameter of the function, then attributes, or a key. Of
+`first|second` the one counts that this release has; what begins with `?` only some releases have.
+`framework_hooks` does the rest. Read at the sources of
 the releases in docs/recording.md.
 """
 
@@ -70,6 +71,8 @@ FRAMEWORKS: dict[str, tuple[Row, ...]] = {
         (RUN, "ConversableAgent.initiate_chat", "", ""),
         (RUN, "ConversableAgent.a_initiate_chat", "", ""),
     ),
+    "ag2.tools.final.function_tool": ((TOOL, "FunctionTool.__call__", "event.name", "event.id"),),
+    "ag2.agent": ((RUN, "Agent.ask", "", ""), (RUN, "?AgentReply.ask", "", "")),
     # LlamaIndex
     "llama_index.core.agent.workflow.base_agent": (
         (TOOL, "BaseWorkflowAgent.call_tool", "ev.tool_name", "ev.tool_id"),
@@ -96,7 +99,9 @@ FRAMEWORKS: dict[str, tuple[Row, ...]] = {
         (TOOL, "CrewStructuredTool.invoke", "self.name", ""),
         (TOOL, "CrewStructuredTool.ainvoke", "self.name", ""),
     ),
-    "crewai.crew": ((RUN, "Crew.kickoff", "", ""), (RUN, "Crew.kickoff_async", "", "")),
+    "crewai.crew": (
+        (RUN, "Crew.kickoff", "", ""), (RUN, "Crew.kickoff_async", "", ""), (RUN, "?Crew.akickoff", "", ""),
+    ),
     # Haystack
     "haystack.tools.tool": (
         (TOOL, "Tool.invoke", "self.name", ""), (TOOL, "?Tool.invoke_async", "self.name", ""),
@@ -104,6 +109,26 @@ FRAMEWORKS: dict[str, tuple[Row, ...]] = {
     # Semantic Kernel
     "semantic_kernel.functions.kernel_function_from_method": (
         (TOOL, "KernelFunctionFromMethod._invoke_internal", "self.name", ""),
+    ),
+    # Microsoft Agent Framework
+    "agent_framework._tools": ((TOOL, "FunctionTool.invoke|AIFunction.invoke", "self.name", "?tool_call_id"),),
+    # Google ADK
+    "google.adk.tools.function_tool": (
+        (TOOL, "FunctionTool.run_async", "self.name", "tool_context.function_call_id"),
+    ),
+    "google.adk.tools.agent_tool": (
+        (TOOL, "AgentTool.run_async", "self.name", "tool_context.function_call_id"),
+    ),
+    "google.adk.runners": ((RUN, "Runner.run_async", "", ""),),
+    # Strands
+    "strands.tools.executors._executor": (
+        (TOOL, "ToolExecutor._stream", "tool_use.name", "tool_use.toolUseId"),
+    ),
+    "strands.agent.agent": ((RUN, "Agent.stream_async", "", ""),),
+    # Agno
+    "agno.tools.function": (
+        (TOOL, "FunctionCall.execute", "self.function.name", "self.call_id"),
+        (TOOL, "FunctionCall.aexecute", "self.function.name", "self.call_id"),
     ),
     # servers that agents live in
     "http.server": ((REQUEST, "BaseHTTPRequestHandler.handle_one_request", "", ""),),

@@ -7,9 +7,8 @@ as long as the job runs; the hooked methods run outside the agent's frames, so n
 from __future__ import annotations
 
 import functools
-from _thread import get_ident
 
-from .context import enter, flow, leave
+from .context import enter, flow, leave, thread_id
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -110,7 +109,7 @@ def _job(original: Any) -> Any:
 
 def _begin_job() -> str | None:
     """Name what the thread does from here on; what it did before."""
-    thread, writer = get_ident(), STATE.writer
+    thread, writer = thread_id(), STATE.writer
     before = STATE.jobs.get(thread)
     if writer is not None:
         STATE.jobs[thread] = writer.new_id()
@@ -118,7 +117,7 @@ def _begin_job() -> str | None:
 
 
 def _end_job(before: str | None) -> None:
-    thread = get_ident()
+    thread = thread_id()
     if before is None:
         STATE.jobs.pop(thread, None)
     else:

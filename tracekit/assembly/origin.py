@@ -59,10 +59,9 @@ class _Origins:
         for _ in range(LONGEST_LINE):
             if process is None:
                 return None
-            own = self._children.get(process.get("pid"), ())
-            found = _nearest(own, process["ns"]) or _last_before(
-                self._children.get(process.get("ppid"), ()), process["ns"]
-            )
+            found = _nearest(self._children.get(process.get("pid"), ()), process["ns"])
+            shells = self._children.get(process.get("ppid"), ())
+            found = found or _last_before(shells, process["ns"]) or _nearest(shells, process["ns"])
             if found is not None:
                 return found
             process = _last_before(self._starts.get(process.get("ppid"), ()), process["ns"] - 1)

@@ -19,12 +19,10 @@ from dataclasses import dataclass, field
 
 from tracekit.assembly.attempt import context_of, known_status
 from tracekit.assembly.call import Call
-from tracekit.assembly.lineage import Link
+from tracekit.assembly.lineage import INSTRUCTION_ROLES, Link
 from tracekit.assembly.tool_span import ToolSpan
 from tracekit.schema import Status
 from tracekit.spool import Record
-
-_INSTRUCTION_ROLES = ("tools", "system", "developer")
 
 
 @dataclass(eq=False)
@@ -277,7 +275,7 @@ def instructions(call: Call) -> object:
     """The prompt's instructions, as identity of the agent that speaks; a prompt without any is its own."""
     leading = None
     for part in call.parts:
-        if part.role not in _INSTRUCTION_ROLES:
+        if part.role not in INSTRUCTION_ROLES:
             break
         leading = part.prefix_hash
     return leading if leading is not None else ("no instructions", call.first.request.get("model"))
