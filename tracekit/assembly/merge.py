@@ -11,6 +11,7 @@ import pyarrow as pa
 from tracekit.assembly.attempt import pair_attempts
 from tracekit.assembly.call import Call, group_calls
 from tracekit.assembly.edge import connect
+from tracekit.assembly.estimate import estimate_tokens
 from tracekit.assembly.honesty import provenance_of
 from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, sample_row, session_row, tool_row
@@ -56,6 +57,7 @@ def merge_spool(
 def assemble(spool: Spool, *, software_version: str) -> Merged:
     """The trace that a spool describes."""
     calls = group_calls(pair_attempts(spool.records))
+    estimates = estimate_tokens(calls)
     lineage = Lineage(calls)
     links = {call: link for call in calls if (link := lineage.link(call)) is not None}
     spans = tool_spans(calls, links, marked_tools(spool.records))
@@ -73,6 +75,7 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     tables = {kind: table_of(kind, rows[kind], unfit.append) for kind in Kind if rows.get(kind)}
     provenance = provenance_of(spool, calls, spans, software_version)
     provenance.not_seen.unfit_values = len(unfit)
+    provenance.estimates = estimates
     return Merged(tables, provenance)
 
 

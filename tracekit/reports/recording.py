@@ -25,6 +25,9 @@ def recording_lines(path: Path) -> Iterator[str]:
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
         yield "tracekit: not seen: " + "; ".join(gaps)
+    if trace.provenance.not_seen.streams_not_asked:
+        streams = plural(trace.provenance.not_seen.streams_not_asked, "stream")
+        yield f"tracekit: {streams} came without token counts; `tracekit record --usage inject` asks servers for them"
     if not calls:
         yield (
             "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded; "
@@ -47,8 +50,7 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
-    if not_seen.calls_without_tokens:
-        yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
+    yield from _tokens_not_seen(not_seen)
     if not_seen.interrupted_calls:
         yield f"the end of {plural(not_seen.interrupted_calls, 'call')} (interrupted)"
     if not_seen.interrupted_tools:
@@ -68,6 +70,16 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     if not_seen.lost_records:
         yield f"{plural(not_seen.lost_records, 'record')} that could not be written"
     yield from _not_in_source(not_seen)
+
+
+def _tokens_not_seen(not_seen: NotSeen) -> Iterator[str]:
+    """What servers did not count, or would not."""
+    if not_seen.calls_without_tokens:
+        yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
+    if not_seen.calls_estimated:
+        yield f"tokens of {plural(not_seen.calls_estimated, 'call')} (estimated by bytes)"
+    for host, count in sorted(not_seen.usage_refusals.items()):
+        yield f"usage of streams of {host} (refused in {plural(count, 'process', 'processes')})"
 
 
 def _not_in_source(not_seen: NotSeen) -> Iterator[str]:
