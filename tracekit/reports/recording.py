@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from tracekit.analyzers.prefix import prefix_reuse
 from tracekit.provenance import NotSeen
 from tracekit.schema import Kind
 from tracekit.trace import Trace
+from tracekit.units import percent
 
 
 def recording_lines(path: Path) -> Iterator[str]:
@@ -25,6 +27,7 @@ def recording_lines(path: Path) -> Iterator[str]:
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
         yield "tracekit: not seen: " + "; ".join(gaps)
+    yield from _prefix_lines(trace, calls)
     if trace.provenance.not_seen.streams_not_asked:
         streams = plural(trace.provenance.not_seen.streams_not_asked, "stream")
         yield f"tracekit: {streams} came without token counts; `tracekit record --usage inject` asks servers for them"
@@ -34,6 +37,26 @@ def recording_lines(path: Path) -> Iterator[str]:
             "`tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
+
+
+MOST_CALLS = 2000
+"""Of a recording whose prefixes are compared right away; `analyze` compares those of any."""
+
+
+def _prefix_lines(trace: Trace, calls: int) -> Iterator[str]:
+    """Whether the server's cache did what equal prompts let expect, if it told."""
+    if not 0 < calls <= MOST_CALLS:
+        return
+    agreement = prefix_reuse(trace).agreement
+    if agreement is None:
+        return
+    explained = (
+        "" if agreement.explained is None else f"; {percent(agreement.explained)} of its tokens are explained"
+    )
+    yield (
+        f"tracekit: the server's cached tokens agree with the prompts' shared prefixes in "
+        f"{percent(agreement.agreeing / agreement.calls)} of {plural(agreement.calls, 'call')}{explained}"
+    )
 
 
 def content_words(content: str) -> str:

@@ -183,6 +183,11 @@ def _token_table(recorded: Document) -> Table:
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
     table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
+    agreement = prefix["agreement"]
+    if agreement is not None:
+        share = units.percent(agreement["agreeing"] / agreement["calls"])
+        table.add_row("  calls where the two agree", f"{share} of {units.count(agreement['calls'])}")
+        table.add_row("  cached tokens that were seen before", units.percent(agreement["explained"]))
     return table
 
 
