@@ -16,6 +16,8 @@ from tracekit.provenance import Estimate
 from tracekit.schema import Status, UsageSource
 
 SIDES = ("input", "output")
+CALL_BYTES = len('{"name":"","arguments":}')
+"""What most templates have a model write around a tool call's name and arguments."""
 _ANSWERED = (Status.OK, Status.CANCELLED)
 
 
@@ -88,6 +90,8 @@ def _size(call: Call, side: str) -> int | None:
     """Bytes that the tokens of this side were; None where bytes do not tell."""
     if side == "output":
         size = call.last.response.get("output_bytes")
+        if isinstance(size, int):  # arguments are counted in it, what models write around them is not
+            size += sum(CALL_BYTES + len((name or "").encode()) for _id, name in call.produced_tools)
     else:
         request = call.last.request
         if (
