@@ -17,6 +17,18 @@ from tracekit.assembly.token_class import CLASSES
 from tracekit.schema import Kind
 from tracekit.trace import Trace
 
+UNSTATED = "unstated"
+"""The source of token counts in imports that name none."""
+
+
+@dataclass(frozen=True)
+class SourceTokens:
+    """Answered calls whose tokens come from one source, and their sums; None where none says."""
+
+    calls: int
+    input_tokens: int | None
+    output_tokens: int | None
+
 
 @dataclass(frozen=True)
 class Recorded:
@@ -39,6 +51,7 @@ class Recorded:
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    tokens_by_source: dict[str, SourceTokens]
     tokens_by_class: dict[str, int] | None
     prefix: PrefixReuse
     power: list[GpuEnergy]
@@ -84,6 +97,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         input_tokens=_sum(answered["input_tokens"]),
         output_tokens=_sum(answered["output_tokens"]),
         cached_tokens=_sum(answered["cached_tokens"]),
+        tokens_by_source=_by_source(answered),
         tokens_by_class=_by_class(answered),
         prefix=prefix_reuse(trace),
         power=power,
@@ -96,7 +110,7 @@ def analyze_recording(trace: Trace) -> Recorded:
 _CALL_COLUMNS = [
     "row_id", "session_id", "status", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
     "output_tokens", "cached_tokens", "prompt_bytes", "previous_response_id", "conversation_id",
-    *(f"{name}_bytes" for name in CLASSES),
+    "usage_source", *(f"{name}_bytes" for name in CLASSES),
 ]  # fmt: skip
 
 
@@ -157,6 +171,14 @@ def _sum(values: pl.Series) -> int | None:
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _by_source(calls: pl.DataFrame) -> dict[str, SourceTokens]:
+    sources = calls.with_columns(source=pl.col("usage_source").cast(pl.String).fill_null(UNSTATED))
+    return {
+        source: SourceTokens(len(rows), _sum(rows["input_tokens"]), _sum(rows["output_tokens"]))
+        for (source,), rows in sorted(sources.partition_by("source", as_dict=True).items())
+    }
 
 
 def _by_class(calls: pl.DataFrame) -> dict[str, int] | None:

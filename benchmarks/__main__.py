@@ -1,7 +1,8 @@
 """Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls.
 
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
-engine with the demo's own server; `python -m benchmarks replay` prints the table of what replays cost, which
+engine with the demo's own server; `python -m benchmarks estimates` holds tokens estimated by bytes to tokenizers (it
+needs the package quicktok-v1); `python -m benchmarks replay` prints the table of what replays cost, which
 docs/benchmarks.md explains.
 """
 
@@ -34,6 +35,7 @@ def main() -> None:
         "--fit", type=Path, help="folder whose batches give the coefficients; vidur_1k if not given"
     )
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
+    benchmarks.add_parser("estimates")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
     tools = benchmarks.add_parser("tools", help="tool windows of real frameworks against the truth")
@@ -48,6 +50,10 @@ def main() -> None:
         from benchmarks.tool_windows import print_tool_windows  # noqa: PLC0415
 
         print_tool_windows(options.python, options.agents, options.runs)
+    elif options.benchmark == "estimates":
+        from benchmarks.estimates import print_estimates  # noqa: PLC0415
+
+        print_estimates()
     elif options.benchmark == "vidur":
         # not above: what this process holds at a fork would count as its children's memory
         from benchmarks.vidur import VIDUR_1K, print_vidur  # noqa: PLC0415

@@ -30,10 +30,15 @@ class NotSeen:
     """What the recording knows it missed; every field counts something.
 
     `processes_by_proxy` were not followed either, but had the recorder's proxy as their server's address.
+    `calls_estimated` have tokens by bytes (`Estimate`); `streams_not_asked`, without the server's tokens, would have
+    them with `--usage inject`; `usage_refusals` (by host) would not be asked.
     `bad_rows` (by reason) and `calls_without_end` are of imports.
     """
 
     calls_without_tokens: int = 0
+    calls_estimated: int = 0
+    streams_not_asked: int = 0
+    usage_refusals: dict[str, int] = field(default_factory=dict)
     interrupted_calls: int = 0
     interrupted_tools: int = 0
     processes_not_followed: dict[str, int] = field(default_factory=dict)
@@ -48,6 +53,24 @@ class NotSeen:
     power: str | None = None
     bad_rows: dict[str, int] = field(default_factory=dict)
     calls_without_end: int = 0
+
+
+@dataclass
+class Estimate:
+    """Tokens estimated by bytes, of one side (input or output) of the calls of one model and API.
+
+    `tokens_per_byte` comes from `from_calls` calls that the server counted, and was used for `calls` others. The
+    errors are those of estimating each counted call from the other ones, as a share of its count; None from one.
+    """
+
+    side: str
+    model: str | None
+    api: str | None
+    tokens_per_byte: float
+    from_calls: int
+    calls: int
+    median_error: float | None = None
+    largest_error: float | None = None
 
 
 @dataclass
@@ -68,6 +91,7 @@ class Provenance:
     labels: dict[str, str] = field(default_factory=dict)
     not_seen: NotSeen = field(default_factory=NotSeen)
     content: str = "none"
+    estimates: list[Estimate] = field(default_factory=list)
     exit_code: int | None = None
     recovered: bool = False
 
@@ -85,6 +109,7 @@ class Provenance:
         raw: dict[str, Any] = json.loads(text)
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         known["hosts"] = [Host(**_fields(Host, host)) for host in raw.get("hosts", [])]
+        known["estimates"] = [Estimate(**_fields(Estimate, row)) for row in raw.get("estimates", [])]
         known["not_seen"] = NotSeen(**_fields(NotSeen, raw.get("not_seen", {})))
         return cls(**known)
 

@@ -161,7 +161,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("cache_write_tokens", "int64", _CALL, "Prompt tokens the server wrote to its cache.", "tokens", "gen_ai.usage.cache_write.input_tokens"),
     _optional("output_tokens", "int64", _CALL, "Generated tokens, reasoning included.", "tokens", "gen_ai.usage.output_tokens"),
     _optional("reasoning_tokens", "int64", _CALL, "Reasoning part of the generated tokens.", "tokens", "gen_ai.usage.reasoning.output_tokens"),
-    _optional("usage_source", "category", _CALL, "server, injected, estimated or missing."),
+    _optional("usage_source", "category", _CALL, "server, injected (the server's, asked for by the recorder), estimated (by bytes) or missing."),
     _optional("engine_prefill_ms", "float64", _CALL, "Prefill time the engine itself reported (llama.cpp timings).", "ms"),
     _optional("engine_decode_ms", "float64", _CALL, "Decode time the engine itself reported.", "ms"),
     # prompt identity: no text, only keyed hashes and lengths

@@ -29,7 +29,7 @@ the conversation and trace of the agent's own tracing (OpenTelemetry, the OpenAI
 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,
 stream, include_usage, max_tokens, temperature, choice_count, tools_offered, previous_response_id,
-conversation_id, client_session (a session named in metadata or the like), body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
+conversation_id, client_session (a session named in metadata or the like), media_count (pictures, sound and files in base64, which stand in the prompt by their hash), body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
 uint64: the keyed hash of the canonical prompt up to each multiple of block_bytes, in its first MiB) and ``parts``, a list in
 template order of {role, bytes, prefix_hash, content_hash, tool_call_ids, tool_result_id}.
 

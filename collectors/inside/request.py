@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .identity import BLOCK_BYTES, Hashing
+from .media import StandIns, holds_media, without_media
 from .named_session import client_session
 from .plain import counted, label, real
 from .prompt import Memory, Part
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 _memory = Memory()
+_stand_ins = StandIns()
 
 
 def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:
     """The `request` of an attempt's start, as `tracekit.spool` lists it."""
     if b'"cache_control"' in raw:  # a marker that moves from turn to turn and is no part of the prompt
         body = _without_cache_control(body)
+    media = 0
+    if holds_media(raw):  # not text, and long: known by its hash
+        body, media = without_media(body, lambda payload: _stand_ins.of(payload, hashing))
     prompt = _memory.prompt(list(_PARTS[api](body)), hashing)
     options = body.get("stream_options")
     tools = body.get("tools") or body.get("functions")
@@ -35,6 +40,7 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
         "previous_response_id": label(body.get("previous_response_id")),
         "conversation_id": _conversation(body.get("conversation")),
         "client_session": client_session(body),
+        "media_count": media,
         "body_bytes": len(raw),
         "body_hash": hashing.of_bytes(raw),
         "prompt_bytes": prompt.prefix.length,

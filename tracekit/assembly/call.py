@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracekit.assembly.attempt import Attempt, Part
 from tracekit.schema import Status
@@ -24,6 +24,7 @@ class Call:
     parents: list[int] = field(default_factory=list)
     edge_source: str | None = None
     around: ToolSpan | None = None
+    estimate: dict[str, int] = field(default_factory=dict)
 
     @property
     def first(self) -> Attempt:
@@ -68,6 +69,17 @@ class Call:
             for tool in calls
             if isinstance(tool, dict) and isinstance(tool.get("id"), str) and tool["id"]
         ]
+
+    @property
+    def server_usage(self) -> dict[str, Any]:
+        """The server's counts, empty without any."""
+        usage = self.last.response.get("usage")
+        return usage if isinstance(usage, dict) else {}
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The server's counts, or else what was estimated; never some of each."""
+        return self.server_usage or self.estimate
 
     @property
     def output_hash(self) -> str | None:

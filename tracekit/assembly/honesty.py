@@ -40,6 +40,9 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
     apart = [note for note in notes if note.get("what") == "process_not_followed"] or _nobody(spool)
     return NotSeen(
         calls_without_tokens=sum(_lacks_tokens(call) for call in calls),
+        calls_estimated=sum(bool(call.estimate) for call in calls),
+        streams_not_asked=sum(_could_be_asked(call) for call in calls),
+        usage_refusals=_tally(notes, "usage_refused", "usage_not_hidden"),
         interrupted_calls=sum(call.status is Status.INTERRUPTED for call in calls),
         interrupted_tools=sum(span.status is Status.INTERRUPTED for span in spans),
         processes_not_followed=_count(note for note in apart if not note.get("by_proxy")),
@@ -60,9 +63,24 @@ def _content(run: Record) -> str:
 
 
 def _lacks_tokens(call: Call) -> bool:
-    usage = call.last.response.get("usage") or {}
     needed = "input" if call.first.request.get("api") == "embeddings" else "output"
-    return call.status in (Status.OK, Status.CANCELLED) and usage.get(needed) is None
+    return _is_answered(call) and call.usage.get(needed) is None
+
+
+def _is_answered(call: Call) -> bool:
+    return call.status in (Status.OK, Status.CANCELLED)
+
+
+def _could_be_asked(call: Call) -> bool:
+    """Whether `--usage inject` would have asked for the tokens that the server did not tell."""
+    request = call.last.request
+    is_open = request.get("stream") is True and request.get("include_usage") is None
+    return (
+        _is_answered(call)
+        and not call.server_usage
+        and is_open
+        and request.get("api") in ("chat", "completions")
+    )
 
 
 def _pythons(spool: Spool) -> list[str]:

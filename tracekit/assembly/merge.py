@@ -12,6 +12,7 @@ from tracekit.assembly.adjacency import adjacent_windows
 from tracekit.assembly.attempt import pair_attempts
 from tracekit.assembly.call import Call, group_calls
 from tracekit.assembly.edge import connect
+from tracekit.assembly.estimate import estimate_tokens
 from tracekit.assembly.honesty import provenance_of
 from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.nesting import find_frames, find_unmarked_frames, without_twins
@@ -61,6 +62,7 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     """The trace that a spool describes."""
     records = inherited(spool.records)
     calls = group_calls(join_twins(pair_attempts(records)))
+    estimates = estimate_tokens(calls)
     lineage = Lineage(calls)
     links = {call: link for call in calls if (link := lineage.link(call)) is not None}
     marked, stands_for = without_twins(marked_tools(records))
@@ -82,6 +84,7 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     tables = {kind: table_of(kind, rows[kind], unfit.append) for kind in Kind if rows.get(kind)}
     provenance = provenance_of(spool, calls, spans, software_version)
     provenance.not_seen.unfit_values = len(unfit)
+    provenance.estimates = estimates
     return Merged(tables, provenance)
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from tracekit.assembly.attempt import Attempt
 from tracekit.assembly.call import Call
+from tracekit.assembly.estimate import source_of
 from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.token_class import class_bytes
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import Kind, Status, UsageSource, columns_of
+from tracekit.schema import Kind, Status, columns_of
 from tracekit.spool import Record
 
 Row = dict[str, Any]
@@ -46,7 +47,7 @@ def _session_status(session: Session) -> Status:
 def call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None) -> Row:
     """An LLM call: its last attempt's answer, its first attempt's start."""
     request, response, outcome = call.last.request, call.last.response, call.last.outcome
-    usage = response.get("usage") or {}
+    usage = call.usage
     tools = call.produced_tools
     row = {
         **_step_columns(call, call.first.record, host),
@@ -76,7 +77,7 @@ def call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None) 
         "cache_write_tokens": usage.get("cache_write"),
         "output_tokens": usage.get("output"),
         "reasoning_tokens": usage.get("reasoning"),
-        "usage_source": response.get("usage_source") or UsageSource.MISSING.value,
+        "usage_source": source_of(call),
         "engine_prefill_ms": response.get("engine_prefill_ms"),
         "engine_decode_ms": response.get("engine_decode_ms"),
         "output_bytes": response.get("output_bytes"),

@@ -6,9 +6,11 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from tracekit.analyzers.prefix import prefix_reuse
 from tracekit.provenance import NotSeen
 from tracekit.schema import Kind
 from tracekit.trace import Trace
+from tracekit.units import percent
 
 
 def recording_lines(path: Path) -> Iterator[str]:
@@ -25,12 +27,36 @@ def recording_lines(path: Path) -> Iterator[str]:
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
         yield "tracekit: not seen: " + "; ".join(gaps)
+    yield from _prefix_lines(trace, calls)
+    if trace.provenance.not_seen.streams_not_asked:
+        streams = plural(trace.provenance.not_seen.streams_not_asked, "stream")
+        yield f"tracekit: {streams} came without token counts; `tracekit record --usage inject` asks servers for them"
     if not calls:
         yield (
             "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded, others if a "
             "base-URL variable of theirs leads through --proxy; `tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
+
+
+MOST_CALLS = 2000
+"""Of a recording whose prefixes are compared right away; `analyze` compares those of any."""
+
+
+def _prefix_lines(trace: Trace, calls: int) -> Iterator[str]:
+    """Whether the server's cache did what equal prompts let expect, if it told."""
+    if not 0 < calls <= MOST_CALLS:
+        return
+    agreement = prefix_reuse(trace).agreement
+    if agreement is None:
+        return
+    explained = (
+        "" if agreement.explained is None else f"; {percent(agreement.explained)} of its tokens are explained"
+    )
+    yield (
+        f"tracekit: the server's cached tokens agree with the prompts' shared prefixes in "
+        f"{percent(agreement.agreeing / agreement.calls)} of {plural(agreement.calls, 'call')}{explained}"
+    )
 
 
 def content_words(content: str) -> str:
@@ -43,12 +69,11 @@ def content_words(content: str) -> str:
     )
 
 
-def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:  # noqa: PLR0912  (a phrase a branch)
+def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
-    if not_seen.calls_without_tokens:
-        yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
+    yield from _tokens_not_seen(not_seen)
     if not_seen.interrupted_calls:
         yield f"the end of {plural(not_seen.interrupted_calls, 'call')} (interrupted)"
     if not_seen.interrupted_tools:
@@ -72,6 +97,16 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:  # noqa: PLR0912  (a phr
     if not_seen.lost_records:
         yield f"{plural(not_seen.lost_records, 'record')} that could not be written"
     yield from _not_in_source(not_seen)
+
+
+def _tokens_not_seen(not_seen: NotSeen) -> Iterator[str]:
+    """What servers did not count, or would not."""
+    if not_seen.calls_without_tokens:
+        yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
+    if not_seen.calls_estimated:
+        yield f"tokens of {plural(not_seen.calls_estimated, 'call')} (estimated by bytes)"
+    for host, count in sorted(not_seen.usage_refusals.items()):
+        yield f"usage of streams of {host} (refused in {plural(count, 'process', 'processes')})"
 
 
 def _not_in_source(not_seen: NotSeen) -> Iterator[str]:

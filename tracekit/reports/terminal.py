@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from tracekit import units
+from tracekit.reports.recording import plural
 
 Document = dict[str, Any]
 
@@ -37,6 +38,7 @@ _CLASSES = {
     "tool_history": "tool history",
     "output": "output",
 }
+_UNCOUNTED = {"estimated": "of these estimated by bytes"}
 SLOWEST = 8
 FILE_WIDTH = 120
 
@@ -169,13 +171,23 @@ def _share_table(recorded: Document) -> Table:
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
     table = _table("Tokens (server's usage; classes by bytes)", "", "tokens")
-    table.add_row("input", units.count(tokens["input"]))
-    table.add_row("output", units.count(tokens["output"]), end_section=tokens["by_class"] is not None)
+    for side in ("input", "output"):
+        table.add_row(side, units.count(tokens[side]))
+        for source, words in _UNCOUNTED.items():
+            part = tokens["by_source"].get(source)
+            if part is not None and part[side] is not None:
+                table.add_row(f"  {words} ({plural(part['calls'], 'call')})", units.count(part[side]))
+    table.add_section()
     if tokens["by_class"] is not None:
         for key, label in _CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
     table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
+    agreement = prefix["agreement"]
+    if agreement is not None:
+        share = units.percent(agreement["agreeing"] / agreement["calls"])
+        table.add_row("  calls where the two agree", f"{share} of {units.count(agreement['calls'])}")
+        table.add_row("  cached tokens that were seen before", units.percent(agreement["explained"]))
     return table
 
 
@@ -210,11 +222,16 @@ def _session_table(sessions: list[Document]) -> Table:
             units.seconds(session["session_s"]),
             str(session["calls"]),
             str(session["tools"]),
-            units.count(session["tokens"]["input"]),
-            units.count(session["tokens"]["output"]),
+            *(_session_tokens(session["tokens"], side) for side in ("input", "output")),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
         )
     return table
+
+
+def _session_tokens(tokens: Document, side: str) -> str:
+    """A sum, with a tilde where some of it is estimated."""
+    is_estimated = tokens["estimated_calls"] and tokens[side] is not None
+    return f"~{units.count(tokens[side])}" if is_estimated else units.count(tokens[side])
 
 
 def _kv_use(fraction: Document) -> str:
