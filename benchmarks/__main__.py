@@ -2,7 +2,7 @@
 
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
 engine with the demo's own server; `python -m benchmarks replay` prints the table of what replays cost, which
-docs/benchmarks.md explains.
+docs/benchmarks.md explains; `python -m benchmarks proxy` measures the recorder's proxy.
 """
 
 from __future__ import annotations
@@ -36,8 +36,14 @@ def main() -> None:
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
+    proxy = benchmarks.add_parser("proxy")
+    proxy.add_argument("--calls", type=int, default=50)
     options = parser.parse_args()
-    if options.benchmark == "demo":
+    if options.benchmark == "proxy":
+        from benchmarks.proxy import print_proxy  # noqa: PLC0415
+
+        print_proxy(options.calls)
+    elif options.benchmark == "demo":
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
 
         print_demo(options.sessions)

@@ -104,8 +104,10 @@ class Forwarding:
             return {}
         known = self._callers.get(connection)
         if known is None:
-            peer = connection.get_extra_info("peername")
-            pid = caller_of(peer[1], self._run) if peer else None
+            pid = None
+            if TWIN_HEADER not in request.headers:  # a hook knows better
+                peer = connection.get_extra_info("peername")
+                pid = caller_of(peer[1], self.upstreams.port, self._run) if peer else None
             scope = f"proxy-{flow_of(pid)}" if pid else f"proxy-{id(connection):x}"
             known = self._callers[connection] = {"pid": pid, "thread": None, "task": None, "scope": scope}
         return known

@@ -12,6 +12,7 @@ from tracekit.collectors.proxy.upstream import Upstreams
 from tracekit.collectors.proxy.variables import VARIABLES, addresses
 
 OPENAI = {"OPENAI_API_KEY": "sk"}
+CLAUDE = {"*ANTHROPIC_BASE_URL": "https://api.anthropic.com", "*ENABLE_TOOL_SEARCH": "true"}
 CASES: list[tuple[dict[str, str], dict[str, str], str, dict[str, str]]] = [
     # environment, .env, program -> variable: what its address stands for; * if the environment had none
     ({}, {}, "node", {}),
@@ -30,8 +31,8 @@ CASES: list[tuple[dict[str, str], dict[str, str], str, dict[str, str]]] = [
         {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com/"},
     ),
     ({**OPENAI, "OPENAI_API_VERSION": "2025-01-01"}, {}, "node", {}),
-    ({"ANTHROPIC_API_KEY": "sk"}, {}, "node", {"*ANTHROPIC_BASE_URL": "https://api.anthropic.com", "*ENABLE_TOOL_SEARCH": "true"}),
-    ({}, {}, "claude", {"*ANTHROPIC_BASE_URL": "https://api.anthropic.com", "*ENABLE_TOOL_SEARCH": "true"}),
+    ({"ANTHROPIC_API_KEY": "sk"}, {}, "node", CLAUDE),
+    ({}, {}, "claude", CLAUDE),
     ({"ENABLE_TOOL_SEARCH": "false"}, {}, "claude", {"*ANTHROPIC_BASE_URL": "https://api.anthropic.com"}),
     ({"CLAUDE_CODE_USE_BEDROCK": "1"}, {}, "claude", {}),
     ({"ANTHROPIC_BASE_URL": "https://mine.example/a"}, {}, "claude", {"ANTHROPIC_BASE_URL": "https://mine.example/a"}),
