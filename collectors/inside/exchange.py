@@ -52,7 +52,7 @@ def observe(
     retry_count : how often the client says that it tried before, as its header has it.
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
-    caller : keys that say where the call comes from, in place of where this code runs.
+    caller : keys that say where the call comes from, beside or in place of where this code runs.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
@@ -62,7 +62,9 @@ def observe(
     if true_url is not None:
         if not body or body.startswith(_GZIP):
             return None  # the proxy will read it
-        exchange = observe(transport, method, true_url, body, retry_count, clock_point=clock_point)
+        exchange = observe(
+            transport, method, true_url, body, retry_count, clock_point=clock_point, caller={"by_proxy": True}
+        )
         if exchange is not None:
             exchange.added_headers[TWIN_HEADER] = exchange.id
         return exchange
@@ -76,10 +78,10 @@ def observe(
     if not is_call(api, request):
         return None
     facts = request_facts(api, request, body, url[3], hashing())
-    more = dict(caller or {})
+    beside = dict(caller or {})
     if twin is not None:
-        more["twin"] = label(twin)
-    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, more)
+        beside["twin"] = label(twin)
+    return Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside)
 
 
 class Exchange:
@@ -106,7 +108,7 @@ class Exchange:
         facts: dict[str, Any],
         retry_count: str | None,
         clock_point: str = "app_read",
-        more: dict[str, Any] | None = None,
+        beside: dict[str, Any] | None = None,
     ) -> None:
         self._writer = writer
         self._api = api
@@ -135,8 +137,17 @@ class Exchange:
             retry_count=digits(retry_count),
             request=facts,
         )
-        fields.update(more or {})
+        fields.update(beside or {})
         writer.write("attempt_start", self._now(), fields)
+
+    def refused(self, status: int, answer: bytes, encoding: str = "") -> bool:
+        """Whether the server refused what the exchange added, and the agent's own request is to be sent.
+
+        Parameters
+        ----------
+        answer : the error's body, or its beginning, in this content encoding.
+        """
+        return False
 
     def headers(self, status: int, content_type: str, encoding: str) -> None:
         """The response's status and headers are there."""

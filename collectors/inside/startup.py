@@ -30,7 +30,7 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     if not directory or STATE.writer is not None:
         return False
     clock = Clock(environment.get("TRACEKIT_CLOCK"))
-    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    configure(environment)
     STATE.injected_directory = injected_directory
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
@@ -43,6 +43,11 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     ):
         _try(step)
     return True
+
+
+def configure(environment: Mapping[str, str]) -> None:
+    """Take what the supervisor says of how to record; the proxy does as well."""
+    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
 
 
 def _try(step: Callable[[], None]) -> None:
