@@ -3,7 +3,7 @@
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
 engine with the demo's own server; `python -m benchmarks estimates` holds tokens estimated by bytes to tokenizers (it
 needs the package quicktok-v1); `python -m benchmarks replay` prints the table of what replays cost, which
-docs/benchmarks.md explains.
+docs/benchmarks.md explains; `python -m benchmarks proxy` measures the recorder's proxy.
 """
 
 from __future__ import annotations
@@ -41,8 +41,14 @@ def main() -> None:
     tools = benchmarks.add_parser("tools", help="tool windows of real frameworks against the truth")
     tools.add_argument("--python", default=sys.executable, help="an interpreter that has the frameworks")
     tools.add_argument("agents", nargs="*", help="names in tests/clients/agents; all if not given")
+    proxy = benchmarks.add_parser("proxy")
+    proxy.add_argument("--calls", type=int, default=50)
     options = parser.parse_args()
-    if options.benchmark == "demo":
+    if options.benchmark == "proxy":
+        from benchmarks.proxy import print_proxy  # noqa: PLC0415
+
+        print_proxy(options.calls)
+    elif options.benchmark == "demo":
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
 
         print_demo(options.sessions)

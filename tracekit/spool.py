@@ -12,7 +12,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, twin (the id of a hook's record of the same attempt: in the proxy's), request, content (the body, with --content only) |
+| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, twin (in the proxy's: the id of a hook's record of the same attempt), by_proxy (in a hook's: whether it went to the proxy), request, content (the body, with --content only) |
 | attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response, content (with --content only) |
 | tool_start | id, pid, thread, job, task, scope, session, tool (the one around it), agent_run, trace_session, trace, name, tool_call_id, source, adapter (the framework that reported it; null: the agent's own mark) |
 | tool_end | id, status, error_type |

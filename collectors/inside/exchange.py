@@ -60,7 +60,7 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
     start_ns : when the send began, if that was before its body could be read.
-    caller : keys that say where the call comes from, in place of where this code runs.
+    caller : keys that say where the call comes from, beside or in place of where this code runs.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
@@ -71,7 +71,9 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     if true_url is not None:
         if not body or start_ns is not None:
             return None  # the proxy will read it, and it is too late for our header
-        exchange = observe(transport, method, true_url, body, retry_count, clock_point=clock_point)
+        exchange = observe(
+            transport, method, true_url, body, retry_count, clock_point=clock_point, caller={"by_proxy": True}
+        )
         if exchange is not None:
             exchange.added_headers[TWIN_HEADER] = exchange.id
         return exchange

@@ -30,10 +30,8 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     if not directory or STATE.writer is not None:
         return False
     clock = Clock(environment.get("TRACEKIT_CLOCK"))
-    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    configure(environment)
     STATE.injected_directory = injected_directory
-    STATE.usage = environment.get("TRACEKIT_USAGE") or "keep"
-    STATE.content = environment.get("TRACEKIT_CONTENT") or "none"
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()
@@ -45,6 +43,13 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     ):
         _try(step)
     return True
+
+
+def configure(environment: Mapping[str, str]) -> None:
+    """Take what the supervisor says of how to record; the proxy does as well."""
+    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    STATE.usage = environment.get("TRACEKIT_USAGE") or "keep"
+    STATE.content = environment.get("TRACEKIT_CONTENT") or "none"
 
 
 def _try(step: Callable[[], None]) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tracekit.collectors.proxy.socket_table import inode_of
+
 # programs that make a request and end: what they are part of is what started them
 _SINGLE_REQUESTS = frozenset(("curl", "wget", "http", "https", "xh", "xhs", "curlie"))
 
@@ -21,12 +23,12 @@ def flow_of(pid: int) -> int:
     return int(found[2]) if found and found[1] in _SINGLE_REQUESTS else pid
 
 
-def caller_of(port: int, run: int) -> int | None:
-    """The process among `run`'s descendants that holds the loopback connection from this port; Linux only.
+def caller_of(port: int, peer_port: int, run: int) -> int | None:
+    """The process among `run`'s descendants that holds this loopback connection; Linux only.
 
     Of several that do, the youngest: a shell's child has what the shell had open.
     """
-    inode = _inode(port)
+    inode = inode_of(port, peer_port)
     if inode is None:
         return None
     wanted = f"socket:[{inode}]"
@@ -35,20 +37,6 @@ def caller_of(port: int, run: int) -> int | None:
         if pid != os.getpid() and wanted in _open_files(pid):
             found = pid
     return found
-
-
-def _inode(port: int) -> str | None:
-    """The client's end: its local address is ours with that port."""
-    wanted = f":{port:04X}"
-    try:
-        with open("/proc/net/tcp", encoding="ascii") as table:
-            for line in table:
-                words = line.split()
-                if len(words) > 9 and words[1].endswith(wanted) and words[1].startswith("0100007F"):
-                    return words[9]
-    except OSError:
-        return None
-    return None
 
 
 def _descendants(pid: int) -> Iterator[int]:

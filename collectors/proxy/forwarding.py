@@ -30,6 +30,7 @@ from tracekit.collectors.proxy.upstream import Origin, Upstreams
 
 READ_BYTES = 32 * 1024 * 1024
 """Of a request's body that are held to be read; a longer one is passed on unread."""
+REFUSAL_BYTES = 64 * 1024
 _AUTOMATIC = (hdrs.USER_AGENT, hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.CONTENT_TYPE)
 
 
@@ -104,8 +105,10 @@ class Forwarding:
             return {}
         known = self._callers.get(connection)
         if known is None:
-            peer = connection.get_extra_info("peername")
-            pid = caller_of(peer[1], self._run) if peer else None
+            pid = None
+            if TWIN_HEADER not in request.headers:  # a hook knows better
+                peer = connection.get_extra_info("peername")
+                pid = caller_of(peer[1], self.upstreams.port, self._run) if peer else None
             scope = f"proxy-{flow_of(pid)}" if pid else f"proxy-{id(connection):x}"
             known = self._callers[connection] = {"pid": pid, "thread": None, "task": None, "scope": scope}
         return known
@@ -120,30 +123,48 @@ class Forwarding:
         rest: AsyncIterator[bytes] | None,
         exchange: Exchange | None,
     ) -> web.StreamResponse:
-        headers = request_headers(request, origin)
-        body: bytes | AsyncIterator[bytes] | None = head or None
         if rest is not None:
-            body = _joined(head, rest)
-        elif exchange is not None:
-            headers.update(exchange.added_headers)
-            if exchange.body is not None:
-                body = exchange.body
-                headers[hdrs.CONTENT_LENGTH] = str(len(exchange.body))
+            body: bytes | AsyncIterator[bytes] | None = _joined(head, rest)
+        elif exchange is not None and exchange.body is not None:
+            body = exchange.body
+        else:
+            body = head or None
         try:
-            reply = await self.session.request(
-                request.method, URL(f"{origin}{target}", encoded=True), data=body, headers=headers,
-                skip_auto_headers=_AUTOMATIC, allow_redirects=False, ssl=self.tls, proxy=forward_proxy(origin),
-            )  # fmt: skip
+            reply = await self._send(request, origin, target, body, exchange)
+            said = b""
+            if exchange is not None and exchange.body is not None and reply.status >= 400:
+                said = await _beginning(reply)
+                if exchange.refused(reply.status, said, reply.headers.get(hdrs.CONTENT_ENCODING, "")):
+                    reply.close()
+                    said, reply = b"", await self._send(request, origin, target, head, exchange)
         except (ClientError, OSError) as error:
             end(exchange, error)
             return await no_answer(request, origin, error)
         try:
-            return await self._hand_on(request, reply, token, origin, exchange)
+            return await self._hand_on(request, reply, token, origin, exchange, said)
         finally:
             if reply.content.at_eof():
                 reply.release()
             else:
                 reply.close()
+
+    async def _send(
+        self,
+        request: web.BaseRequest,
+        origin: Origin,
+        target: str,
+        body: bytes | AsyncIterator[bytes] | None,
+        exchange: Exchange | None,
+    ) -> ClientResponse:
+        headers = request_headers(request, origin)
+        if exchange is not None:
+            headers.update(exchange.added_headers)
+        if isinstance(body, bytes):
+            headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        return await self.session.request(
+            request.method, URL(f"{origin}{target}", encoded=True), data=body, headers=headers,
+            skip_auto_headers=_AUTOMATIC, allow_redirects=False, ssl=self.tls, proxy=forward_proxy(origin),
+        )  # fmt: skip
 
     async def _hand_on(
         self,
@@ -152,6 +173,7 @@ class Forwarding:
         token: str,
         origin: Origin,
         exchange: Exchange | None,
+        said: bytes,
     ) -> web.StreamResponse:
         answer = Answer(status=reply.status, reason=reply.reason, headers=self._headers(reply, token, origin))
         if exchange is not None:
@@ -164,7 +186,7 @@ class Forwarding:
                 answer.headers.popall(hdrs.CONTENT_LENGTH, None)
         try:
             await answer.prepare(request)
-            await _copy(reply, answer, exchange)
+            await _copy(said, reply, answer, exchange)
         except (ClientError, OSError) as error:
             if request.transport is None or request.transport.is_closing():
                 end(exchange, closed_early=True)
@@ -181,17 +203,29 @@ class Forwarding:
         return headers
 
 
-async def _copy(reply: ClientResponse, answer: web.StreamResponse, exchange: Exchange | None) -> None:
-    """The body as it comes; writing waits for a slow reader, and then so does reading."""
-    async for data in reply.content.iter_any():
+async def _copy(
+    said: bytes, reply: ClientResponse, answer: web.StreamResponse, exchange: Exchange | None
+) -> None:
+    """The body as it comes, behind what was read of it; writing waits for a slow reader, and then so does reading."""
+    data = said or await reply.content.readany()
+    while data:
         shown = data if exchange is None else exchange.chunk(data)
         if shown:
             await answer.write(shown)
+        data = await reply.content.readany()
     rest = b"" if exchange is None else exchange.rest()
     if rest:
         await answer.write(rest)
     end(exchange)  # before the agent can know that it has everything
     await answer.write_eof()
+
+
+async def _beginning(reply: ClientResponse) -> bytes:
+    """An error's body, or as much of it as is worth reading."""
+    said = b""
+    while len(said) < REFUSAL_BYTES and (piece := await reply.content.readany()):
+        said += piece
+    return said
 
 
 def _was_reset(reply: ClientResponse) -> bool:

@@ -22,6 +22,7 @@ from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.identity import hashing
 from tracekit.collectors.inside.loopback import ADDRESSES
 from tracekit.collectors.inside.spool import Writer
+from tracekit.collectors.inside.startup import configure
 from tracekit.collectors.inside.state import STATE
 from tracekit.collectors.proxy.forwarding import Forwarding
 from tracekit.collectors.proxy.route import tls
@@ -144,8 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         str(options.spool), Clock(os.environ.get("TRACEKIT_CLOCK")), spare=os.environ.get("TRACEKIT_SPARE", ""),
         is_agent=False,
     )  # fmt: skip
-    STATE.hash_key_file = os.environ.get("TRACEKIT_HASH_KEY", "")
-    STATE.content = os.environ.get("TRACEKIT_CONTENT") or "none"
+    configure(os.environ)
     hashing()
     upstreams = Upstreams.read(os.environ[ADDRESSES])
     with socket.socket(fileno=options.socket) as listening:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from collections.abc import Mapping
@@ -26,7 +27,8 @@ def tls(environment: Mapping[str, str]) -> ssl.SSLContext:
         path = environment.get(name)
         if path and os.path.exists(path):
             is_folder = os.path.isdir(path)
-            context.load_verify_locations(None if is_folder else path, path if is_folder else None)
+            with contextlib.suppress(OSError):  # nothing in it that could be trusted
+                context.load_verify_locations(None if is_folder else path, path if is_folder else None)
     if environment.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

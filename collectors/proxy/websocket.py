@@ -20,7 +20,6 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from tracekit.collectors.inside.exchange import Exchange, observe
-from tracekit.collectors.inside.loopback import TWIN_HEADER
 from tracekit.collectors.inside.state import STATE
 from tracekit.collectors.proxy.ending import end
 from tracekit.collectors.proxy.headers import end_to_end, request_headers
@@ -116,12 +115,11 @@ class _Calls:
         self._forwarding = forwarding
         self._request = request
         self._url = (origin.scheme, origin.host, origin.port, target.partition("?")[0])
-        self._is_recorded = TWIN_HEADER not in request.headers  # a hook that sends it records them itself
         self._open: list[Exchange] = []
 
     def asked(self, text: str) -> None:
         """The agent sent this."""
-        if self._is_recorded and '"response.create"' in text:
+        if '"response.create"' in text:
             self._quietly(self._begin, text)
 
     def answered(self, text: str) -> None:
@@ -135,12 +133,12 @@ class _Calls:
             end(exchange, closed_early=True)
 
     def _begin(self, text: str) -> None:
-        event = json.loads(text)
-        if event.get("type") != "response.create":
+        if json.loads(text).get("type") != "response.create":
             return
-        body = json.dumps({**event, "stream": True}).encode()  # it always is, over a socket
         caller = self._forwarding.caller(self._request)
-        exchange = observe("proxy", "POST", self._url, body, None, clock_point="proxy_arrival", caller=caller)
+        exchange = observe(
+            "proxy", "POST", self._url, text.encode(), None, clock_point="proxy_arrival", caller=caller
+        )
         if exchange is not None:
             exchange.headers(101, "text/event-stream", "")
             self._open.append(exchange)

@@ -19,14 +19,14 @@ def seen_by_both(**hook):
     return story
 
 
+OF_STARTS = ("twin", "clock_point", "by_proxy", "transport")
+
+
 def move_to_start(story):
+    starts = {record["id"]: record for record in story.records if record["t"] == "attempt_start"}
     for record in story.records:
         if record["t"] == "attempt_end":
-            for start in story.records:
-                if start["t"] == "attempt_start" and start["id"] == record["id"]:
-                    start.update(
-                        {name: record.pop(name) for name in ("twin", "clock_point") if name in record}
-                    )
+            starts[record["id"]].update({name: record.pop(name) for name in OF_STARTS if name in record})
 
 
 def test_context_is_the_hooks_and_times_are_the_proxys():
@@ -101,3 +101,21 @@ def test_a_transport_that_sends_again_by_itself():
     attempts = story.rows("http_attempt")
     assert (call["attempt_count"], call["status"]) == (2, "ok")
     assert sorted(attempt["start_ns"] for attempt in attempts) == [0, 15_000_000]
+
+
+def test_without_a_header_the_body_tells():
+    """Some transports have sent their headers before the body is known."""
+    story = Story()
+    for _ in range(2):  # two at once, alike
+        story.call(0, 100, ASK, body="b", thread=7, by_proxy=True)
+    for start in (5, 6, 200):
+        story.call(start, start + 90, ASK, body="b", thread=None, transport="proxy")
+    story.call(7, 90, ASK, body="other", thread=None, transport="proxy")
+    move_to_start(story)
+    rows = sorted(story.rows("llm_call"), key=lambda row: row["start_ns"])
+    assert [(row["start_ns"], row["end_ns"], row["thread_id"]) for row in rows] == [
+        (0, 95_000_000, 7),
+        (0, 96_000_000, 7),
+        (7_000_000, 90_000_000, None),
+        (200_000_000, 290_000_000, None),
+    ]

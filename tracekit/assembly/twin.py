@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tracekit.assembly.attempt import Attempt
@@ -22,11 +22,7 @@ def join_twins(attempts: Iterable[Attempt]) -> list[Attempt]:
     attempts of their own, in the hook's place.
     """
     known = {attempt.key: attempt for attempt in attempts}
-    twins: dict[str, list[Attempt]] = defaultdict(list)
-    for attempt in sorted(known.values(), key=_order):
-        if attempt.record.get("twin") in known:
-            twins[attempt.record["twin"]].append(attempt)
-    for key, seen in twins.items():
+    for key, seen in _twins(sorted(known.values(), key=_order)).items():
         hook, last = known[key], seen.pop()
         del known[last.key]
         known[key] = _joined(hook, last)
@@ -36,6 +32,35 @@ def join_twins(attempts: Iterable[Attempt]) -> list[Attempt]:
         for attempt in seen:
             attempt.record = _place(hook.record, attempt.record)
     return sorted(known.values(), key=_order)
+
+
+def _twins(attempts: Sequence[Attempt]) -> dict[str, list[Attempt]]:
+    """What the proxy saw of each hook's attempt: told by the header that the hook added, or by the same body."""
+    twins: dict[str, list[Attempt]] = defaultdict(list)
+    keys = {attempt.key for attempt in attempts}
+    unmarked: dict[object, list[Attempt]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt.record.get("twin") in keys:
+            twins[attempt.record["twin"]].append(attempt)
+        elif attempt.record.get("transport") == "proxy":
+            unmarked[_wording(attempt)].append(attempt)
+    for hook in attempts:
+        if hook.record.get("by_proxy") and hook.key not in twins:
+            waiting = unmarked[_wording(hook)]
+            seen = next((attempt for attempt in waiting if _contains(hook, attempt)), None)
+            if seen is not None:
+                waiting.remove(seen)
+                twins[hook.key].append(seen)
+    return twins
+
+
+def _wording(attempt: Attempt) -> object:
+    record = attempt.record
+    return record.get("host"), record.get("port"), record.get("path"), attempt.request.get("body_hash")
+
+
+def _contains(hook: Attempt, seen: Attempt) -> bool:
+    return hook.start_ns <= seen.start_ns and (hook.end_ns is None or seen.start_ns <= hook.end_ns)
 
 
 def _order(attempt: Attempt) -> tuple[int, str]:

@@ -87,7 +87,7 @@ def command(
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too; others on their way through a proxy (docs/recording.md). No
+    Python process is recorded, child processes too; others on their way through a proxy (docs/proxy.md). No
     prompt or answer text is stored without --content.
     """
     from tracekit import __version__
@@ -163,7 +163,7 @@ def _say_if_unused(spool_directory: Path) -> None:
     if not json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy"):
         click.echo(
             "tracekit: nothing went through the proxy, because no base-URL variable is set and no key says which "
-            "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/recording.md lists the variables.",
+            "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/proxy.md lists the variables.",
             err=True,
         )
 

@@ -19,6 +19,7 @@ import pytest
 from tests.unit.collectors import client_cases, fake_server
 from tests.unit.collectors.proxy.conftest import Loop, Scripted
 from tests.unit.collectors.test_clients import NOT_OK, USAGE, attempts
+from tracekit.collectors.inside.exchange import Exchange
 from tracekit.collectors.proxy import forwarding
 
 CHAT = "/v1/chat/completions"
@@ -447,6 +448,7 @@ def test_a_failing_recorder_does_not_fail_the_agent(
     with monkeypatch.context() as patch:
         patch.setattr("tracekit.collectors.inside.exchange.Reading", broken)
         assert httpx.post(url, json=ASK).json()["id"] == "cmpl-1"
+    settled(recorded)
     assert [note["detail"] for note in recorded("note")] == [
         "proxy: ZeroDivisionError",
         "response: ZeroDivisionError",
@@ -467,3 +469,62 @@ def test_nothing_secret_is_written(through: Any, fake: Any, recorded: Any, tmp_p
     ):
         assert secret not in written
     assert recorded("attempt_end")[0]["response"]["usage"] == USAGE
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_what_an_exchange_adds_is_taken_back_if_the_server_will_not_have_it(
+    through: Any, scripted: Any, recorded: Any, monkeypatch: pytest.MonkeyPatch, is_refused: bool
+) -> None:
+    """The seam that hooks obey: another body, added headers, another view of the answer, the rest, a refusal."""
+    bodies: list[bytes] = []
+    refusals: list[tuple[int, bytes]] = []
+
+    async def play(reader: Any, writer: Any, head: bytes) -> None:
+        bodies.append(
+            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+        )
+        if b"more" in bodies[-1] and is_refused:
+            writer.write(b"HTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\nno")
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes")
+
+    class Adding(Exchange):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.body = b'{"more": 1}'
+            self.added_headers = {"x-more": "1"}
+
+        def chunk(self, data: bytes) -> bytes:
+            return super().chunk(data).upper() if self.body else super().chunk(data)
+
+        def rest(self) -> bytes:
+            return b"!" if self.body else b""
+
+        def refused(self, status: int, answer: bytes, encoding: str = "") -> bool:
+            refusals.append((status, answer))
+            self.body, self.added_headers = None, {}
+            return True
+
+    monkeypatch.setattr("tracekit.collectors.inside.exchange.Exchange", Adding)
+    server = scripted(play)
+    answer = httpx.post(through(server.url) + CHAT, json=ASK)
+    assert (answer.status_code, answer.content) == ((200, b"yes") if is_refused else (200, b"YES!"))
+    assert [b"x-more" in request for request in server.requests] == [True, False][: len(bodies)]
+    assert refusals == ([(400, b"no")] if is_refused else [])
+    assert bodies[0] == b'{"more": 1}'
+    assert len(bodies) == 1 + is_refused
+
+
+def test_an_error_is_handed_on_whole_when_nothing_is_taken_back(
+    through: Any, scripted: Any, recorded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Adding(Exchange):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            self.body = b"{}"
+
+    monkeypatch.setattr("tracekit.collectors.inside.exchange.Exchange", Adding)
+    body = b"e" * 500_000
+    server = scripted(answering(b"HTTP/1.1 429 No\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)))
+    answer = httpx.post(through(server.url) + CHAT, json=ASK)
+    assert (answer.status_code, answer.content) == (429, body)
