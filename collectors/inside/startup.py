@@ -32,8 +32,7 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     clock = Clock(environment.get("TRACEKIT_CLOCK"))
     STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
     STATE.injected_directory = injected_directory
-    STATE.usage = environment.get("TRACEKIT_USAGE") or "keep"
-    STATE.content = environment.get("TRACEKIT_CONTENT") or "none"
+    STATE.choose(environment)
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from .identity import Hashing
@@ -35,6 +36,11 @@ class State:
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)
         self.observed: ContextVar[bool] = ContextVar("tracekit_observed", default=False)
         self.open_sessions: dict[str, int] = {}
+
+    def choose(self, environment: Mapping[str, str]) -> None:
+        """Take the user's choices, which the supervisor hands to every process that records, as variables."""
+        self.usage = environment.get("TRACEKIT_USAGE") or "keep"
+        self.content = environment.get("TRACEKIT_CONTENT") or "none"
 
     def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
         """Append one record to the spool, if there is one."""
