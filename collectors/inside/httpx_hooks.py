@@ -140,7 +140,10 @@ def _attach(response: Any, exchange: Exchange, tee: Any, request: Any) -> None:
         if isinstance(
             content, bytes
         ):  # a transport of the agent's own, a cache or a mock: nobody will read a stream
-            exchange.chunk(content)
+            shown = exchange.chunk(content) + exchange.rest()
+            if shown != content:
+                response._content = shown
+                headers["content-length"] = str(len(shown))
             exchange.end()
             return
         response.stream = tee(response.stream, exchange)

@@ -48,8 +48,7 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
 def configure(environment: Mapping[str, str]) -> None:
     """Take what the supervisor says of how to record; the proxy does as well."""
     STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
-    STATE.usage = environment.get("TRACEKIT_USAGE") or "keep"
-    STATE.content = environment.get("TRACEKIT_CONTENT") or "none"
+    STATE.choose(environment)
 
 
 def _try(step: Callable[[], None]) -> None:

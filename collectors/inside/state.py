@@ -11,6 +11,7 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from .identity import Hashing
@@ -43,6 +44,11 @@ class State:
         )  # fmt: skip
         self.jobs: dict[int, str] = {}  # by thread: the job that it does, since pools use threads again
         self.open_sessions: dict[str, int] = {}
+
+    def choose(self, environment: Mapping[str, str]) -> None:
+        """Take the user's choices, which the supervisor hands to every process that records, as variables."""
+        self.usage = environment.get("TRACEKIT_USAGE") or "keep"
+        self.content = environment.get("TRACEKIT_CONTENT") or "none"
 
     def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
         """Append one record to the spool, if there is one."""

@@ -19,7 +19,10 @@ _ENVELOPE = frozenset((
     "id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier", "obfuscation",
     "provider", "request_id", "timings",
 ))  # fmt: skip
-_NULL = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])|(?<=\{)\s*"usage"\s*:\s*null\s*,')
+_NULL = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])|(\{\s*)"usage"\s*:\s*null\s*,\s*')
+# as servers write it, at the end of an event: what is behind it shows that it stands at the top
+_USUAL = re.compile(rb'(,\s*"usage"\s*:\s*null)\s*(?:,\s*"obfuscation"\s*:\s*"[^"\\]*"\s*)?\}\s*\Z')
+_OPENING = re.compile(rb"data:\s*\{")
 _BLANK = (b"\n", b"\r\n", b"\r")
 
 
@@ -127,6 +130,12 @@ class UsageStream:
             self._passing = True
             return "shown"
         if line.startswith(b"data:"):
+            usual = _USUAL.search(line, max(0, line.rfind(b'"usage"') - 2)) if len(self._held) == 1 else None
+            if usual and line.count(b'"usage"') == 1 and _OPENING.match(line):
+                self._held = []
+                self._shown.append(line if self._keeps_null else line[: usual.start()] + line[usual.end(1) :])
+                self._passing = True
+                return "shown"
             event = self._event()
             is_text = not line[5:].lstrip().startswith(b"{") and len(self._held) == 1
             if is_text or (event is not None and not _is_usage(event)):
@@ -163,7 +172,7 @@ class UsageStream:
 
 def without_null(line: bytes) -> bytes:
     """A data line without its one `"usage": null`; as it is if it has none, or several."""
-    return _NULL.sub(b"", line) if len(_NULL.findall(line)) == 1 else line
+    return _NULL.sub(rb"\g<1>", line) if len(_NULL.findall(line)) == 1 else line
 
 
 def _is_usage(event: dict[str, Any]) -> bool:

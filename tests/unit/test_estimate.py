@@ -11,7 +11,7 @@ from tracekit.analyzers.recorded import analyze_recording
 from tracekit.analyzers.workload import compile_workload
 from tracekit.reports.analysis import analysis_document
 from tracekit.reports.document import replay_assumptions
-from tracekit.reports.recording import recording_lines
+from tracekit.reports.recording import not_seen_lines, recording_lines
 from tracekit.reports.terminal import print_analysis
 from tracekit.trace import Trace, write_trace
 
@@ -107,6 +107,16 @@ def test_the_error_is_that_of_estimating_what_is_known():
     [told] = [row for row in story.merged().provenance.estimates if row.side == "input"]
     assert told.median_error == pytest.approx(off[len(off) // 2], rel=0.25)
     assert sum(made) == pytest.approx(sum(truth), rel=0.03)
+
+
+def test_refusals_are_counted():
+    story = Story()
+    call(story, 0, 400, 40)
+    for pid in (1, 2):
+        story.add("note", 1, what="usage_refused", detail="api.example.com", pid=pid)
+    not_seen = story.merged().provenance.not_seen
+    assert not_seen.usage_refusals == {"api.example.com": 2}
+    assert "usage of streams of api.example.com (refused in 2 processes)" in list(not_seen_lines(not_seen))
 
 
 def test_reports_tell_them_apart(tmp_path):

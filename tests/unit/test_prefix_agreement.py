@@ -35,8 +35,7 @@ def test_every_call_is_set_beside_the_servers_count(tmp_path):
     assert agreement.found == pytest.approx(872 / (1000 + 2000))
     lines = "\n".join(recording_lines(tmp_path / "t.parquet"))
     assert (
-        "agree with the prompts' shared prefixes in 50.0 % of 4 calls; 63.0 % of its tokens are explained"
-        in lines
+        "agree with the prompts' shared prefixes in 50.0 % of 4 calls; 63.0 % of them are explained" in lines
     )
 
 

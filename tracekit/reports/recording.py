@@ -51,7 +51,7 @@ def _prefix_lines(trace: Trace, calls: int) -> Iterator[str]:
     if agreement is None:
         return
     explained = (
-        "" if agreement.explained is None else f"; {percent(agreement.explained)} of its tokens are explained"
+        "" if agreement.explained is None else f"; {percent(agreement.explained)} of them are explained"
     )
     yield (
         f"tracekit: the server's cached tokens agree with the prompts' shared prefixes in "

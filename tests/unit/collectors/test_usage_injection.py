@@ -140,8 +140,15 @@ def streams(draw: Any) -> tuple[bytes, bytes]:
         )
     ):
         before = draw(st.sampled_from(["", ": ping\n\n", ": ping\n", "id: 7\n", "event: message\n"]))
-        asked += before + event(chunk(text, **({"usage": None} if nulls else {})), ascii_only)
-        plain += before + event(chunk(text), ascii_only)
+        behind = draw(
+            st.sampled_from([{}, {"obfuscation": "aX9"}, {"service_tier": "a}b"}, {"x": {"y": []}}])
+        )
+        ahead = {"usage": None} if nulls else {}
+        said = chunk(text)
+        first = draw(st.booleans())
+        whole = {**ahead, **said, **behind} if first else {**said, **ahead, **behind}
+        asked += before + event(whole, ascii_only)
+        plain += before + event({**said, **behind}, ascii_only)
     has_usage = draw(st.booleans())
     if has_usage:
         asked += draw(st.sampled_from(["", "id: 9\n", "event: x\n"])) + event(LAST)
@@ -358,6 +365,47 @@ def test_who_tells_anyway_is_not_asked(injecting: Any) -> None:
     with httpx.Client(transport=httpx.MockTransport(server)) as client:
         client.post("https://openrouter.ai/api/v1/chat/completions", json=BODY)
     assert json.loads(server.requests[0].content) == BODY
+
+
+def test_llama_cpp_counts_without_being_asked(injecting: Any) -> None:
+    """Its timings tell all; once they were seen it is not asked again, and they stay in the client's stream."""
+    timings = {"cache_n": 4, "prompt_n": 7, "predicted_n": 7, "prompt_ms": 1.5}
+    requests: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(json.loads(request.content))
+        last = {**chunk("b"), "timings": timings}
+        events = (
+            [event(last)] if "stream_options" not in requests[-1] else [event({**LAST, "timings": timings})]
+        )
+        body = event(chunk("a")) + "".join(events) + "data: [DONE]\n\n"
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        assert client.post(URL, json=BODY).text == event(chunk("a")) + "data: [DONE]\n\n"
+        assert json.dumps(timings) in client.post(URL, json=BODY).text
+    assert ["stream_options" in request for request in requests] == [True, False]
+    first, second = (end["response"] for end in injecting("attempt_end"))
+    assert (first["usage"]["input"], second["usage"]["input"]) == (11, 11)
+    assert (first["usage_source"], second["usage_source"]) == ("injected", "server")
+    assert injecting("note") == []
+
+
+def test_a_refusal_within_a_stream_is_the_last(injecting: Any) -> None:
+    """Some gateways answer 200 and refuse in the first event: the client sees it once, and is not asked again."""
+    requests: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(json.loads(request.content))
+        refusal = event({"error": {"message": "unknown field stream_options", "code": "bad_request"}})
+        body = refusal if "stream_options" in requests[-1] else event(chunk("a")) + "data: [DONE]\n\n"
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        for _ in range(3):
+            client.post(URL, json=BODY)
+    assert ["stream_options" in request for request in requests] == [True, False, False]
+    assert [note["what"] for note in injecting("note")] == ["usage_refused"]
 
 
 def test_an_answer_that_is_no_stream_passes(injecting: Any) -> None:
