@@ -17,6 +17,7 @@ TracekitError (exit 2)
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
 ├── ScenarioInvalid      a fleet file or a setting that makes no sense
 ├── ProfileInvalid       a daily profile that cannot be used
+├── CompilerMissing      no C compiler for the fake GPU
 └── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
 """
 
@@ -453,3 +454,12 @@ class LaunchFailed(TracekitError):
         error = cls(f"{command} cannot be executed ({reason}). Nothing was recorded.")
         error.exit_code = 126
         return error
+
+
+class CompilerMissing(TracekitError):
+    @classmethod
+    def here(cls, reason: str) -> Self:
+        return cls(
+            f"The fake GPU is a small C file that is compiled where it is used, and that failed: {reason}. "
+            "Install a C compiler (`apt install gcc libc6-dev`), or leave the fake GPU out."
+        )
