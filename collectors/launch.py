@@ -20,12 +20,12 @@ from typing import Any
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
+from tracekit.collectors.power.sampler_process import SamplerProcess
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
-SAMPLER_START_SECONDS = 2.0
 _DOUBLE_PRESS_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -77,17 +77,15 @@ def record(
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
-    sampler = None
+    sampler = SamplerProcess(directory, run["clock"], notes)
     if sample_power:
-        sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
+        sampler.start(power_interval_s, signals.outside)
     try:
         others = _children()  # the sampler, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
         code = _Watch(child, signals, notes, others).code()
     finally:
-        if sampler is not None:
-            _await_first_record(sampler, directory)
-            _stop(sampler)
+        sampler.stop()
         signals.restore()
         _adopt_orphans(False)
         os.close(lock)
@@ -202,57 +200,6 @@ def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) 
         raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
 
 
-def _start_sampler(
-    directory: Path, clock: str, interval_s: float, notes: Writer, mask: set[Any]
-) -> int | None:
-    """The sampler's process id, in a process group of its own so that Ctrl-C passes it by."""
-    package = Path(__file__).parent.parent
-    theirs = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
-    environment = {**os.environ, "PYTHONPATH": path, "TRACEKIT_CLOCK": clock}
-    environment.pop("TRACEKIT_SPOOL", None)  # the sampler is no part of the agent
-    module = "tracekit.collectors.power_sampler"
-    arguments = [sys.executable, "-m", module, "--spool", str(directory), "--interval", str(interval_s)]
-    silence = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-    ]
-    try:
-        return os.posix_spawn(
-            sys.executable, arguments, environment, file_actions=silence, setpgroup=0, setsigmask=mask
-        )
-    except OSError as error:
-        notes.note("power_unavailable", type(error).__name__)
-        return None
-
-
-def _await_first_record(sampler: int, directory: Path) -> None:
-    """Let a sampler that a short command outran say what there is to say about power."""
-    end = time.monotonic() + SAMPLER_START_SECONDS
-    while time.monotonic() < end and not list(directory.glob(f"{sampler}-*.jsonl")):
-        if _group(sampler) is None:
-            return
-        time.sleep(0.005)
-
-
-def _stop(process: int) -> None:
-    """End a child of ours: politely, then not."""
-    for number, patience_s in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 2.0)):
-        try:
-            os.kill(process, number)
-        except ProcessLookupError:
-            return
-        end = time.monotonic() + patience_s
-        while time.monotonic() < end:
-            try:
-                if os.waitpid(process, os.WNOHANG)[0] == process:
-                    return
-            except ChildProcessError:
-                return
-            time.sleep(0.005)
-
-
 class _Signals:
     """Signals for the agent that arrive here, taken one by one with their origin.
 
@@ -352,13 +299,6 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _group(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
 
 
 def _adopt_orphans(adopt: bool) -> None:

@@ -29,6 +29,7 @@ class Host:
 class NotSeen:
     """What the recording knows it missed; every field counts something.
 
+    `power` is why there are no samples of GPUs at all, `power_faults` what was wrong with single devices, by what;
     `bad_rows` (by reason) and `calls_without_end` are of imports.
     """
 
@@ -43,6 +44,7 @@ class NotSeen:
     lost_records: int = 0
     unfit_values: int = 0
     power: str | None = None
+    power_faults: dict[str, int] = field(default_factory=dict)
     bad_rows: dict[str, int] = field(default_factory=dict)
     calls_without_end: int = 0
 

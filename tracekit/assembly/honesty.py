@@ -47,6 +47,7 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         unreadable_lines=spool.unreadable_lines,
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
+        power_faults=_tally(notes, "power_fault"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Rows of a trace: what is known of a session, call, attempt, tool, mark or sample, column by column."""
+"""Rows of a trace: what is known of a session, call, attempt, tool or mark, column by column."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.token_class import class_bytes
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import Kind, Status, UsageSource, columns_of
+from tracekit.schema import Status, UsageSource
 from tracekit.spool import Record
 
 Row = dict[str, Any]
@@ -189,10 +189,3 @@ def mark_row(row_id: int, record: Record, host: str | None, by_key: dict[str, in
         "value": float(given) if isinstance(given, bool | int | float) else None,
         "text": given if isinstance(given, str) else None,
     }
-
-
-def sample_row(row_id: int, record: Record, kind: Kind, host: str | None) -> Row:
-    """A sample, with every key that its kind has a column for."""
-    names = {column.name for column in columns_of(kind)} - {"kind", "row_id", "start_ns", "host"}
-    facts = {name: record[name] for name in names & record.keys()}
-    return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts}

@@ -35,6 +35,7 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
+    yield from (f"power in full ({fault})" for fault in sorted(not_seen.power_faults))
     if not_seen.calls_without_tokens:
         yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
     if not_seen.interrupted_calls:
