@@ -2,7 +2,7 @@
 
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
 engine with the demo's own server; `python -m benchmarks replay` prints the table of what replays cost, which
-docs/benchmarks.md explains.
+docs/benchmarks.md explains; `python -m benchmarks power` says what sampling and merging power cost.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import replay
+from benchmarks import power, replay
 from benchmarks.process import cost, paired
 from tracekit.collectors.launch import INJECTED_DIRECTORY
 
@@ -36,6 +36,7 @@ def main() -> None:
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
+    power.add_arguments(benchmarks.add_parser("power", help=power.__doc__.splitlines()[0]))
     options = parser.parse_args()
     if options.benchmark == "demo":
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
@@ -47,6 +48,8 @@ def main() -> None:
 
         fit = options.fit or VIDUR_1K
         print_vidur(fit, options.judge or fit)
+    elif options.benchmark == "power":
+        power.print_power(options)
     elif options.benchmark == "replay":
         replay.print_replay(options)
     else:

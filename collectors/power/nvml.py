@@ -56,6 +56,8 @@ class NvmlGpu:
         self._handle: Any = None
         self._uuid: str | None = None
         self._scope: int | None = GPU_SCOPE
+        self._field_values: Any = None
+        self._get_fields: Any = None
         self._reason: str | None = None
         self._last_counter_j = 0.0
         self._retry_at = 0.0
@@ -173,21 +175,32 @@ class NvmlGpu:
 
     def _fields(self) -> tuple[float | None, float | None]:
         """Instant and average watts of nvmlDeviceGetFieldValues, which succeeds while single values fail."""
-        nvml = self._nvml
-        wanted = [
-            (nvml.NVML_FI_DEV_POWER_INSTANT, self._scope),
-            (nvml.NVML_FI_DEV_POWER_AVERAGE, self._scope),
-        ]
-        fields = self._try(nvml.nvmlDeviceGetFieldValues, wanted)
+        fields = self._try(self._read_fields)
         if fields is None:
             if self._reason in _FOR_GOOD:
                 self._scope = None
             return None, None
-        instant_w, average_w = self._watts(fields[0]), self._watts(fields[1])
-        if instant_w is None and self._codes.get(fields[0].nvmlReturn) in _FOR_GOOD:
+        instant, average = fields
+        average_w = self._watts(average)
+        instant_w = self._watts(instant)
+        if instant_w is None and self._codes.get(instant.nvmlReturn) in _FOR_GOOD:
             # on Grace Hopper the module's power is what there is, with the CPU in it
             self._scope = MODULE_SCOPE if self._scope == GPU_SCOPE else None
         return instant_w, average_w
+
+    def _read_fields(self, handle: Any) -> Any:
+        """The fields' structures, made once: the binding's own function makes them anew at every call."""
+        nvml = self._nvml
+        if self._field_values is None:
+            self._field_values = (nvml.c_nvmlFieldValue_t * 2)()
+            self._get_fields = nvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues")
+        instant, average = self._field_values
+        instant.fieldId, average.fieldId = nvml.NVML_FI_DEV_POWER_INSTANT, nvml.NVML_FI_DEV_POWER_AVERAGE
+        instant.scopeId = average.scopeId = self._scope
+        code = self._get_fields(handle, 2, self._field_values)
+        if code:
+            raise nvml.NVMLError(code)
+        return instant, average
 
     def _watts(self, field: Any) -> float | None:
         if field.nvmlReturn != self._nvml.NVML_SUCCESS:

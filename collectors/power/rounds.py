@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 
-from tracekit.collectors.inside.spool import Writer
+from tracekit.collectors.inside.spool import Writer, encode
 from tracekit.collectors.power.device import Device
 from tracekit.collectors.power.update_period import UpdatePeriod
 
-EVERYTHING_SECONDS = 0.1
-"""Between readings of what is no joule and no watt: drivers renew it every 0.1 to 1 s."""
+EVERYTHING_SECONDS = 0.2
+"""Between readings of what is no joule and no watt: drivers renew utilization every 1/6 to 1 s."""
+LONGEST_SLEEP_SECONDS = 0.1
 LOOK_SECONDS = 0.002
 LOOKING_SECONDS = 1.2
 """At first, how often and for how long to look at what is renewed when."""
@@ -38,37 +38,30 @@ class Rounds(threading.Thread):
         self._writer = writer
         self._interval_s = interval_s
         self._is_over = is_over
-        self._choosing = threading.Lock()
         self._devices: list[Device] = []
-        self._asked: Device | None = None
-        self._asked_s: float | None = None
+        self._asked: tuple[Device | None, float] | None = None
         self._everything_s = 0.0
         self._periods: dict[str, tuple[UpdatePeriod, UpdatePeriod]] = {}
 
     def run(self) -> None:
-        self._asked_s = time.monotonic()
-        devices = list(self._find())
-        with self._choosing:
-            self._devices = devices
-        for device in devices:
-            self._about(device, self._introduce)
-        if devices:
+        self._asked = (None, time.monotonic())
+        self._devices = list(self._find())
+        self._each(self._introduce)
+        if self._devices:
             self._sample()
 
     def unanswered(self, patience_s: float) -> tuple[Device | None, bool]:
         """The device that has not answered for so long, and whether something has not: the driver, before any."""
-        asked, since_s = self._asked, self._asked_s
-        hangs = since_s is not None and time.monotonic() - since_s > patience_s and self.is_alive()
-        return (asked, True) if hangs else (None, False)
+        asked = self._asked
+        if asked is None or time.monotonic() - asked[1] <= patience_s or not self.is_alive():
+            return None, False
+        return asked[0], True
 
     def leave_with(self, stuck: Device) -> list[Device]:
         """Keep the device that hangs and give up the others, which another thread takes over."""
-        with self._choosing:
-            others = [device for device in self._devices if device is not stuck]
-            if self._asked is not stuck:
-                return []
-            self._devices = [stuck]
-            return others
+        others = [device for device in self._devices if device is not stuck]
+        self._devices = [stuck]
+        return others
 
     def _introduce(self, device: Device) -> None:
         energy, power = self._periods.get(device.id, (None, None))
@@ -93,27 +86,34 @@ class Rounds(threading.Thread):
                 looking = due_s - started_s < LOOKING_SECONDS
                 self._look_until(due_s)
                 if not looking:
-                    self._introduce_again()
-            self._is_over.wait(max(0.0, due_s - time.monotonic()))
+                    self._each(self._introduce)
+            self._sleep_until(due_s)
+
+    def _sleep_until(self, due_s: float) -> None:
+        """Not by waiting for the event: what little runs between two rounds runs on a cold processor."""
+        while (left_s := due_s - time.monotonic()) > 0 and not self._is_over.is_set():
+            time.sleep(min(left_s, LONGEST_SLEEP_SECONDS))
 
     def _round(self, is_last: bool) -> None:
         now_s = time.monotonic()
         everything = is_last or now_s >= self._everything_s
         if everything:
             self._everything_s = now_s + EVERYTHING_SECONDS - self._interval_s / 2
-        for device in self._devices:
-            self._about(device, partial(self._write_sample, everything))
+        lines: list[bytes] = []
+        now_ns = self._writer.clock.now_ns
 
-    def _write_sample(self, everything: bool, device: Device) -> None:
-        ns = self._writer.clock.now_ns()
-        values = device.sample(everything=everything)
-        if values is not None and device in self._devices:
-            self._writer.write("power", ns, {"id": device.id, **values})
+        def read(device: Device) -> None:
+            ns = now_ns()
+            values = device.sample(everything=everything)
+            if values is not None:
+                lines.append(encode({"t": "power", "ns": ns, "id": device.id, **values}))
+
+        self._each(read)
+        self._writer.write_lines(lines)
 
     def _look_until(self, end_s: float) -> None:
         while time.monotonic() < end_s - LOOK_SECONDS and not self._is_over.is_set():
-            for device in self._devices:
-                self._about(device, self._look)
+            self._each(self._look)
             time.sleep(LOOK_SECONDS)
 
     def _look(self, device: Device) -> None:
@@ -123,17 +123,12 @@ class Rounds(threading.Thread):
         energy.look(at_s, energy_j)
         power.look(at_s, watts)
 
-    def _introduce_again(self) -> None:
-        for device in self._devices:
-            self._about(device, self._introduce)
-
-    def _about(self, device: Device, ask: Callable[[Device], None]) -> None:
-        """Ask, with it known whom and since when; not a device that was given up meanwhile."""
-        with self._choosing:
-            if device not in self._devices:
-                return
-            self._asked, self._asked_s = device, time.monotonic()
-        try:
+    def _each(self, ask: Callable[[Device], None]) -> None:
+        """Ask one after the other, with it known whom and since when, until they are given up meanwhile."""
+        devices = self._devices
+        for device in devices:
+            self._asked = (device, time.monotonic())
             ask(device)
-        finally:
-            self._asked_s = None
+            if self._devices is not devices:
+                break
+        self._asked = None

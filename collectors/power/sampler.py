@@ -17,7 +17,7 @@ from tracekit.collectors.power.rounds import Rounds
 SHORTEST_INTERVAL_S = 0.005
 PATIENCE_SECONDS = 1.0
 """A call that takes longer hangs."""
-WATCH_SECONDS = 0.25
+WATCH_SECONDS = 0.5
 LAST_ROUND_SECONDS = 0.2
 HANGS = "driver_hangs"
 UNFINISHED = "driver gave no answer before the end"

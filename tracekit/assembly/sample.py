@@ -12,8 +12,8 @@ from tracekit.schema import Kind, columns_of
 from tracekit.spool import Record
 from tracekit.trace import table_of_columns
 
-ROWS_AT_ONCE = 32_768
-"""Rows made of records together: some 100 MB of Python objects."""
+ROWS_AT_ONCE = 16_384
+"""Rows made of records together: some 50 MB of Python objects."""
 
 
 class Samples:

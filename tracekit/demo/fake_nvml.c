@@ -133,14 +133,20 @@ static int load(void) {
 
 /* ---- power and energy at a time ---- */
 
-static double energy_j(int gpu, double t) {
+/* The step that holds at a time, or the first. */
+static int step_at(double t) {
     int low = 0, high = play.steps - 1;
-    if (!play.steps || t <= play.step_s[0]) return 0;
     while (low < high) {
         int middle = (low + high + 1) / 2;
         if (play.step_s[middle] <= t) low = middle;
         else high = middle - 1;
     }
+    return low;
+}
+
+static double energy_j(int gpu, double t) {
+    if (!play.steps || t <= play.step_s[0]) return 0;
+    int low = step_at(t);
     return play.energy_j[low][gpu] + play.watts[low][gpu] * (t - play.step_s[low]);
 }
 
@@ -179,7 +185,7 @@ static unsigned long long counter_mj(int gpu) {
 
 static unsigned busy_percent(int gpu) {
     double until_s = updated_s(), busy_s = 0, from_s = until_s - play.average_s;
-    for (int step = 0; step < play.steps; step++) {
+    for (int step = step_at(from_s); step < play.steps && play.step_s[step] < until_s; step++) {
         double end_s = step + 1 < play.steps ? play.step_s[step + 1] : until_s;
         double low = fmax(from_s, play.step_s[step]), high = fmin(until_s, end_s);
         if (high > low && play.watts[step][gpu] >= play.busy_w) busy_s += high - low;
