@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tracekit.collectors.hash_key import hash_key_file
+from tracekit.collectors.host_clock import boot_id
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
 from tracekit.collectors.power.sampler_process import SamplerProcess
@@ -33,7 +34,7 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and program
 _POLL_SECONDS = 0.2
 
 
-def record(
+def record(  # noqa: PLR0913  (each is a word of the command line)
     command: Sequence[str],
     spool_directory: Path,
     *,
@@ -41,6 +42,7 @@ def record(
     hash_key: Path | None = None,
     sample_power: bool = True,
     power_interval_s: float = 0.05,
+    ask_clocks: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
 ) -> int:
@@ -52,6 +54,7 @@ def record(
     spool_directory : where the records go; made if missing.
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
+    ask_clocks : HOST:PORT of hosts that `tracekit sample --serve` runs on, to merge their traces with this one.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
 
@@ -79,7 +82,8 @@ def record(
     signals = _Signals()
     sampler = SamplerProcess(directory, run["clock"], notes)
     if sample_power:
-        sampler.start(power_interval_s, signals.outside)
+        words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
+        sampler.start(power_interval_s, signals.outside, words)
     try:
         others = _children()  # the sampler, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
@@ -132,6 +136,7 @@ def _run(
         "start_monotonic_ns": monotonic_ns,
         "clock": clock,
         "clock_offset_ns": wall_ns - monotonic_ns,
+        "boot_id": boot_id(),
         "tracekit": version,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -243,3 +243,9 @@ BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 def columns_of(kind: Kind) -> Iterator[Column]:
     """The columns that rows of `kind` may fill, in file order."""
     return (column for column in COLUMNS if kind in column.kinds)
+
+
+TIMES = frozenset(column.name for column in COLUMNS if column.name.endswith("_ns"))
+"""Columns that hold an instant on the host's clock."""
+ROW_REFERENCES = frozenset({"row_id", "session_id", "parents", "call_id"})
+"""Columns that hold row ids."""

@@ -21,6 +21,8 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | mark | pid, session, name, value |
 | device | id, device (gpu, cpu or dram), and what holds for all its samples: device_name, gpu_index, gpu_uuid, gpu_name, mig, memory_total_bytes, power_update_ms, energy_update_ms; the last record of an id counts |
 | power | id (of its device), power_w, power_source, power_average_w, energy_counter_j, reason, energy_reason; at times also utilization_gpu, utilization_memory, utilization_reason, memory_used_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, process_pids, process_memory_bytes; any key of a `device` record overrides it |
+| clock | wall_offset_ns (the wall clock less the recording's), slept_ns (suspended since the host's start), synchronized, max_error_ns (the kernel's own bound): every 10 s, and after a step or a sleep |
+| clock_exchange | peer, peer_boot_id, received_ns and replied_ns (on its monotonic clock), returned_ns; `ns` is when the question left |
 | note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,

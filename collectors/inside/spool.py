@@ -75,10 +75,10 @@ class Writer:
             self._lose()
 
     def write_lines(self, lines: list[bytes]) -> None:
-        """Append records that are spelled already, each a line, by one write; whatever goes wrong, the caller goes on."""
+        """Append records that are spelled already, each a line, by one write; as `write`, it never raises."""
         try:
             self._ready()
-            if not self._took(b"".join(lines)):
+            if lines and not self._took(b"".join(lines)):
                 for line in lines:
                     self._put(line)
         except Exception:

@@ -13,7 +13,16 @@ from tracekit.assembly.call import Call, group_calls
 from tracekit.assembly.edge import connect
 from tracekit.assembly.honesty import provenance_of
 from tracekit.assembly.lineage import Lineage, Link
-from tracekit.assembly.row import Row, attempt_row, call_row, mark_row, session_row, tool_row
+from tracekit.assembly.row import (
+    CLOCK_MARKS,
+    Row,
+    attempt_row,
+    call_row,
+    clock_row,
+    mark_row,
+    session_row,
+    tool_row,
+)
 from tracekit.assembly.sample import Samples
 from tracekit.assembly.session import Session, assign_sessions, assign_tools, marked_sessions
 from tracekit.assembly.tool_span import ToolSpan, marked_tools, tool_spans
@@ -122,6 +131,7 @@ def _rows(
 ) -> dict[Kind, list[Row]]:
     attempts = [(call, index, attempt) for call in calls for index, attempt in enumerate(call.attempts)]
     marks = [record for record in spool.records if record["t"] == "mark"]
+    clocks = [record for record in spool.records if record["t"] in CLOCK_MARKS]
     by_key = {session.key: session.row_id for session in sessions if session.key}
     host = spool.run.get("host")
     rows: dict[Kind, list[Row]] = {
@@ -129,9 +139,10 @@ def _rows(
         Kind.LLM_CALL: [call_row(call, lineage, links.get(call), host) for call in calls],
         Kind.TOOL_SPAN: [tool_row(span, host) for span in spans],
     }
-    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks)))
+    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks) + len(clocks)))
     rows[Kind.HTTP_ATTEMPT] = [
         attempt_row(next(row_ids), call, index, attempt, host) for call, index, attempt in attempts
     ]
     rows[Kind.MARK] = [mark_row(next(row_ids), record, host, by_key) for record in marks]
+    rows[Kind.MARK] += [clock_row(next(row_ids), record, host) for record in clocks]
     return rows

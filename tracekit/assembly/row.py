@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from typing import Any
 
@@ -188,4 +189,20 @@ def mark_row(row_id: int, record: Record, host: str | None, by_key: dict[str, in
         "name": record.get("name"),
         "value": float(given) if isinstance(given, bool | int | float) else None,
         "text": given if isinstance(given, str) else None,
+    }
+
+
+CLOCK_MARKS = {"clock": "tracekit.clock", "clock_exchange": "tracekit.clock_exchange"}
+"""Names of the marks that say how the host's clocks stand; their text is the record as JSON."""
+
+
+def clock_row(row_id: int, record: Record, host: str | None) -> Row:
+    """A mark of what the host knew of its clock, or of another host's."""
+    told = {name: value for name, value in record.items() if name not in ("t", "ns")}
+    return {
+        "row_id": row_id,
+        "start_ns": record["ns"],
+        "host": host,
+        "name": CLOCK_MARKS[record["t"]],
+        "text": json.dumps(told, separators=(",", ":")),
     }

@@ -11,19 +11,25 @@ from tracekit.schema import Kind
 from tracekit.trace import Trace
 
 
-def recording_lines(path: Path) -> Iterator[str]:
-    """The lines, without line ends."""
+def counted(path: Path) -> str:
+    """What a trace holds, in a phrase."""
+    trace = Trace.open(path)
+    return (
+        f"{plural(trace.count(Kind.LLM_CALL), 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
+        f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
+        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')}"
+    )
+
+
+def recording_lines(path: Path, *, of_agent: bool = True) -> Iterator[str]:
+    """The lines, without line ends; without an agent there is none whose calls could be missing."""
     trace = Trace.open(path)
     calls = trace.count(Kind.LLM_CALL)
-    yield (
-        f"tracekit: {plural(calls, 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
-        f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
-        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')} -> {path}"
-    )
+    yield f"tracekit: {counted(path)} -> {path}"
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
         yield "tracekit: not seen: " + "; ".join(gaps)
-    if not calls:
+    if not calls and of_agent:
         yield (
             "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded; "
             "`tracekit doctor` shows what is there."
@@ -36,6 +42,7 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
     yield from (f"power in full ({fault})" for fault in sorted(not_seen.power_faults))
+    yield from (f"the clock of {host}" for host in sorted(not_seen.clocks))
     if not_seen.calls_without_tokens:
         yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
     if not_seen.interrupted_calls:
