@@ -32,9 +32,9 @@ def address(text: str) -> tuple[str, int]:
     ValueError : it is neither.
     """
     host, _colon, port = text.rpartition(":")
-    number = int(port)
+    number = int(port) if port.isascii() and port.isdigit() else -1
     if not 0 <= number < 65536:
-        raise ValueError(text)
+        raise ValueError(f"'{text}' is not HOST:PORT")
     return host.strip("[]") or "127.0.0.1", number
 
 

@@ -105,5 +105,5 @@ def test_addresses(text, parts):
 
 @pytest.mark.parametrize("text", ["", "host", "a:b", "a:-1", "a:99999"])
 def test_no_addresses(text):
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"not HOST:PORT"):
         address(text)
