@@ -5,12 +5,14 @@ What it says is made up, so every trace that it goes into carries a label.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
 import subprocess
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tracekit.errors import CompilerMissing
 SOURCE = Path(__file__).with_name("fake_nvml.c")
 LIBRARY = "libnvidia-ml.so.1"
 PLAY_VARIABLE = "TRACEKIT_FAKE_NVML"
+LABEL = "fake (tracekit's own NVML; its watts are made up)"
 ALL_GPUS = -1
 FOREVER = math.inf
 
@@ -178,3 +181,19 @@ def environment(library: Path, play: Path, base: Mapping[str, str] | None = None
     surroundings["LD_LIBRARY_PATH"] = os.pathsep.join([str(library.parent), *others])
     surroundings[PLAY_VARIABLE] = str(play)
     return surroundings
+
+
+@contextlib.contextmanager
+def made_up() -> Iterator[dict[str, str]]:
+    """The environment of processes that are to see one fake GPU, which works three seconds of four, for an hour.
+
+    Raises
+    ------
+    CompilerMissing : there is no C compiler, or it failed.
+    """
+    steps = [
+        PowerStep(second, (75.0 if second % 4 == 3 else 310.0 + 40 * (second % 3),)) for second in range(3600)
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        yield environment(build(folder), FakeGpus(steps).write(folder / "play"))
