@@ -35,7 +35,7 @@ def test_what_it_writes(sampling):
     sampler = sampling(FakeGpus(TWO))
     sampler.wait_for(lambda records: len(of(records, "device")) >= 4)  # with the update periods
     records = sampler.stop().records
-    assert {record["t"] for record in records} == {"device", "power"}
+    assert {record["t"] for record in records} == {"device", "power", "clock"}
     last = {device["id"]: device for device in of(records, "device")}
     assert set(last) == {"gpu0", "gpu1"}
     for device in last.values():
