@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracekit.analyzers.distribution import Distribution
-from tracekit.analyzers.power import GpuEnergy, gpu_energies
+from tracekit.analyzers.power import DeviceEnergy, device_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
 from tracekit.analyzers.session_table import ANSWERED, LATENCIES, session_table
 from tracekit.analyzers.share import Shares, shares, union_ns
@@ -54,7 +54,7 @@ class Recorded:
     tokens_by_source: dict[str, SourceTokens]
     tokens_by_class: dict[str, int] | None
     prefix: PrefixReuse
-    power: list[GpuEnergy]
+    power: list[DeviceEnergy]
     models: list[str]
     prompts_on_server: int
     sessions: pl.DataFrame
@@ -81,7 +81,7 @@ def analyze_recording(trace: Trace) -> Recorded:
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
     ends_known = answered["end_ns"].null_count() == 0
-    power = gpu_energies(trace)
+    power = device_energies(trace)
     return Recorded(
         calls=len(calls),
         calls_failed=len(calls) - len(answered),

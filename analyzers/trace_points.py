@@ -91,7 +91,7 @@ class InFlight(NamedTuple):
 
 def _samples(trace: Trace, gpus: int) -> pl.DataFrame | None:
     """Watts by time; None unless exactly so many GPUs were sampled."""
-    columns = ("start_ns", "host", "gpu_index", "power_w")
+    columns = ("start_ns", "host", "gpu_index", "power_w")  # CPUs have a counter and no watts
     frame = pl.DataFrame(pl.from_arrow(trace.rows(Kind.POWER_SAMPLE, columns))).drop_nulls("power_w")
     return frame if frame.select("host", "gpu_index").n_unique() == gpus else None
 

@@ -3,7 +3,8 @@
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
 engine with the demo's own server; `python -m benchmarks estimates` holds tokens estimated by bytes to tokenizers (it
 needs the package quicktok-v1); `python -m benchmarks replay` prints the table of what replays cost, which
-docs/benchmarks.md explains; `python -m benchmarks proxy` measures the recorder's proxy.
+docs/benchmarks.md explains; `python -m benchmarks proxy` measures the
+recorder's proxy; `python -m benchmarks power` says what sampling and merging power cost.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import replay
+from benchmarks import power, replay
 from benchmarks.process import cost, paired
 from tracekit.collectors.launch import INJECTED_DIRECTORY
 
@@ -43,6 +44,7 @@ def main() -> None:
     tools.add_argument("agents", nargs="*", help="names in tests/clients/agents; all if not given")
     proxy = benchmarks.add_parser("proxy")
     proxy.add_argument("--calls", type=int, default=50)
+    power.add_arguments(benchmarks.add_parser("power", help=power.__doc__.splitlines()[0]))
     options = parser.parse_args()
     if options.benchmark == "proxy":
         from benchmarks.proxy import print_proxy  # noqa: PLC0415
@@ -66,6 +68,8 @@ def main() -> None:
 
         fit = options.fit or VIDUR_1K
         print_vidur(fit, options.judge or fit)
+    elif options.benchmark == "power":
+        power.print_power(options)
     elif options.benchmark == "replay":
         replay.print_replay(options)
     else:

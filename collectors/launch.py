@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tracekit.collectors.hash_key import hash_key_file
+from tracekit.collectors.host_clock import boot_id
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.secret import (
     SECRET,
@@ -28,13 +29,13 @@ from tracekit.collectors.inside.secret import (
     without_assignments,
 )
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
+from tracekit.collectors.power.sampler_process import SamplerProcess
 from tracekit.collectors.proxy.beside import Proxy
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
-SAMPLER_START_SECONDS = 2.0
 _DOUBLE_PRESS_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -50,6 +51,7 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     hash_key: Path | None = None,
     sample_power: bool = True,
     power_interval_s: float = 0.05,
+    ask_clocks: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     choices: Mapping[str, str] | None = None,
@@ -64,6 +66,7 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     spool_directory : where the records go; made if missing.
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
+    ask_clocks : HOST:PORT of hosts that `tracekit sample --serve` runs on, to merge their traces with this one.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
     choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
@@ -95,10 +98,12 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
-    sampler = proxy = None
+    sampler = SamplerProcess(directory, run["clock"], notes)
+    proxy = None
     orphans: set[int] = set()
     if sample_power:
-        sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
+        words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
+        sampler.start(power_interval_s, signals.outside, words)
     try:
         if proxy_variables is not None:
             proxy = Proxy.start(command, surroundings, directory, notes, signals.outside, proxy_variables)
@@ -116,9 +121,7 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     finally:
         if proxy is not None and not proxy.release(orphans):
             _stop(proxy.pid)
-        if sampler is not None:
-            _await_first_record(sampler, directory)
-            _stop(sampler)
+        sampler.stop()
         signals.restore()
         _adopt_orphans(False)
         os.close(lock)
@@ -165,6 +168,7 @@ def _run(
         "start_monotonic_ns": monotonic_ns,
         "clock": clock,
         "clock_offset_ns": wall_ns - monotonic_ns,
+        "boot_id": boot_id(),
         "tracekit": version,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -243,40 +247,6 @@ def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) 
         raise LaunchFailed.not_found(command[0]) from error
     except OSError as error:
         raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
-
-
-def _start_sampler(
-    directory: Path, clock: str, interval_s: float, notes: Writer, mask: set[Any]
-) -> int | None:
-    """The sampler's process id, in a process group of its own so that Ctrl-C passes it by."""
-    package = Path(__file__).parent.parent
-    theirs = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
-    environment = {**os.environ, "PYTHONPATH": path, "TRACEKIT_CLOCK": clock}
-    environment.pop("TRACEKIT_SPOOL", None)  # the sampler is no part of the agent
-    module = "tracekit.collectors.power_sampler"
-    arguments = [sys.executable, "-m", module, "--spool", str(directory), "--interval", str(interval_s)]
-    silence = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-    ]
-    try:
-        return os.posix_spawn(
-            sys.executable, arguments, environment, file_actions=silence, setpgroup=0, setsigmask=mask
-        )
-    except OSError as error:
-        notes.note("power_unavailable", type(error).__name__)
-        return None
-
-
-def _await_first_record(sampler: int, directory: Path) -> None:
-    """Let a sampler that a short command outran say what there is to say about power."""
-    end = time.monotonic() + SAMPLER_START_SECONDS
-    while time.monotonic() < end and not list(directory.glob(f"{sampler}-*.jsonl")):
-        if _group(sampler) is None:
-            return
-        time.sleep(0.005)
 
 
 def _stop(process: int) -> None:
@@ -412,13 +382,6 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _group(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
 
 
 def _adopt_orphans(adopt: bool) -> None:

@@ -18,11 +18,22 @@ METADATA_KEY = b"tracekit"
 
 @dataclass
 class Host:
-    """One machine's clock: wall time = its monotonic clock + `clock_offset_ns`, known to `clock_error_ns`."""
+    """One machine's clock: a time in its recording = its monotonic clock + `clock_offset_ns`.
+
+    `tracekit merge` puts all onto the first host's clock: `shift_ns` is what it added to the times of this one at
+    their middle, `drift_ppm` how much faster the first host's clock runs, `clock_source` by what evidence
+    (tracekit/merging/evidence.py), `clock_error_ns` its bound, None if unknown; `slept_ns` is what was added for
+    time in suspension.
+    """
 
     name: str
     clock_offset_ns: int | None
     clock_error_ns: int | None = None
+    boot_id: str | None = None
+    clock_source: str | None = None
+    shift_ns: int | None = None
+    drift_ppm: float | None = None
+    slept_ns: int = 0
 
 
 @dataclass
@@ -32,6 +43,8 @@ class NotSeen:
     `processes_by_proxy` were not followed either, but had the recorder's proxy as their server's address.
     `calls_estimated` have tokens by bytes (`Estimate`); `streams_not_asked`, without the server's tokens, would have
     them with `--usage inject`; `usage_refusals` (by host) would not be asked.
+    `power` is why there are no samples of GPUs at all, `power_faults` what was wrong with single devices, by what;
+    `clocks` names hosts whose clock was asked for in vain;
     `bad_rows` (by reason) and `calls_without_end` are of imports.
     """
 
@@ -51,6 +64,8 @@ class NotSeen:
     lost_records: int = 0
     unfit_values: int = 0
     power: str | None = None
+    power_faults: dict[str, int] = field(default_factory=dict)
+    clocks: dict[str, int] = field(default_factory=dict)
     bad_rows: dict[str, int] = field(default_factory=dict)
     calls_without_end: int = 0
 

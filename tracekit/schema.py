@@ -196,15 +196,20 @@ COLUMNS: tuple[Column, ...] = (
     _optional("frame", "bool", _TOOL, "Whether LLM calls ran inside the span (a sub-agent): then it is a frame around steps, not a step."),
     _optional("inside_id", "int64", _TOOL, "row_id of the tool span that it ran inside of: then it is a part of that step, not a step."),
     # power samples
+    _optional("device", "category", _POWER, "What is sampled: gpu (also where null), cpu (a package) or dram."),
+    _optional("device_name", "category", _POWER, "The operating system's name of a device that is no GPU."),
     _optional("gpu_index", "int32", _POWER, "Index on the host."),
     _optional("gpu_uuid", "category", _POWER, "The driver's id of the device."),
     _optional("gpu_name", "category", _POWER, "The driver's name of the device."),
     _optional("power_w", "float64", _POWER, "Board power.", "W"),
-    _optional("power_source", "category", _POWER, "What power_w is: instant, usage (instant or 1 s average by GPU) or module."),
+    _optional("power_source", "category", _POWER, "What power_w is: instant, average, usage (instant or 1 s average by GPU) or module (CPU included)."),
     _optional("power_average_w", "float64", _POWER, "Power averaged over the driver's window (1 s).", "W"),
     _optional("energy_counter_j", "float64", _POWER, "The device's energy counter since the driver was loaded.", "J"),
-    _optional("power_update_ms", "float64", _POWER, "Inferred update period of power_w.", "ms"),
+    _optional("power_update_ms", "float64", _POWER, "Update period of power_w, as inferred from when it changed.", "ms"),
+    _optional("energy_update_ms", "float64", _POWER, "Update period of energy_counter_j, likewise.", "ms"),
+    _optional("energy_reason", "category", _POWER, "Why energy_counter_j is null."),
     _optional("utilization_gpu", "float64", _POWER, "Share of the last driver window with a kernel running, 0 to 1."),
+    _optional("utilization_reason", "category", _POWER, "Why utilization is null where it was asked for."),
     _optional("utilization_memory", "float64", _POWER, "Share of the last driver window with memory traffic, 0 to 1."),
     _optional("memory_used_bytes", "int64", _POWER, "Device memory in use.", "bytes"),
     _optional("memory_total_bytes", "int64", _POWER, "Device memory.", "bytes"),
@@ -213,7 +218,10 @@ COLUMNS: tuple[Column, ...] = (
     _optional("temperature_c", "float64", _POWER, "Device temperature.", "degC"),
     _optional("throttle_reasons", "uint64", _POWER, "The driver's bit mask of reasons for a lower clock."),
     _optional("power_limit_w", "float64", _POWER, "Enforced power limit.", "W"),
-    _optional("reason", "category", _POWER, "Why a value is null: the driver's error name."),
+    _optional("process_pids", "list[int64]", _POWER, "Processes with memory on the device; asked for once a second."),
+    _optional("process_memory_bytes", "list[int64]", _POWER, "Device memory of each of these; null where the driver does not say.", "bytes"),
+    _optional("mig", "bool", _POWER, "Whether the GPU is cut into instances; its power is then that of all of them."),
+    _optional("reason", "category", _POWER, "Why power_w, else energy_counter_j, is null: the driver's error name, reads_zero or driver_hangs."),
     # samples of the server's own metrics
     _optional("engine", "category", _ENGINE, "vllm, sglang, llama.cpp or tgi."),
     _optional("endpoint", "category", _ENGINE, "Address the metrics were read from."),
@@ -236,3 +244,9 @@ BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 def columns_of(kind: Kind) -> Iterator[Column]:
     """The columns that rows of `kind` may fill, in file order."""
     return (column for column in COLUMNS if kind in column.kinds)
+
+
+TIMES = frozenset(column.name for column in COLUMNS if column.name.endswith("_ns"))
+"""Columns that hold an instant on the host's clock."""
+ROW_REFERENCES = frozenset({"row_id", "session_id", "parents", "call_id"})
+"""Columns that hold row ids."""

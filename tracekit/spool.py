@@ -21,7 +21,10 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | child | pid, child_pid, session, tool, scope, agent_run: what the process child_pid was started in |
 | run_start | id, pid, thread, job, task: an agent_run begins |
 | mark | pid, session, name, value |
-| power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
+| device | id, device (gpu, cpu or dram), and what holds for all its samples: device_name, gpu_index, gpu_uuid, gpu_name, mig, memory_total_bytes, power_update_ms, energy_update_ms; the last record of an id counts |
+| power | id (of its device), power_w, power_source, power_average_w, energy_counter_j, reason, energy_reason; at times also utilization_gpu, utilization_memory, utilization_reason, memory_used_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, process_pids, process_memory_bytes; any key of a `device` record overrides it |
+| clock | wall_offset_ns (the wall clock less the recording's), slept_ns (suspended since the host's start), synchronized, max_error_ns (the kernel's own bound): every 10 s, and after a step or a sleep |
+| clock_exchange | peer, peer_boot_id, received_ns and replied_ns (on its monotonic clock), returned_ns; `ns` is when the question left |
 | note | pid, what, detail, by_proxy (of a process that was not followed: whether it has an address of the proxy): something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``job`` names what a thread does between two starts or submits, since pools use their threads again. ``agent_run`` is one outermost run of an agent, as its framework reports it; ``trace_session`` and ``trace`` are
@@ -49,7 +52,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +70,7 @@ REQUIRED = {
     "tool_end": ("id",),
     "session_start": ("id",),
     "session_end": ("id",),
+    "device": ("id",),
 }
 """Keys without which a record says nothing; each holds text."""
 Record = dict[str, Any]
@@ -83,6 +87,7 @@ class Spool:
     records : every readable record, ordered by ``ns``, then file, then line.
     unreadable_lines : lines that were torn or are no records.
     lost_records : records that the writers had to drop, None if they could not count them.
+    streamed : the types of records that `stream` gives one by one, and `records` does not hold.
     """
 
     directory: Path
@@ -90,10 +95,33 @@ class Spool:
     records: list[Record] = field(default_factory=list)
     unreadable_lines: int = 0
     lost_records: int | None = None
+    streamed: frozenset[str] = frozenset()
+    _streamed_files: list[Path] = field(default_factory=list)
+
+    def stream(self) -> Iterator[Record]:
+        """The records of the types `streamed`, file by file, each file in its own order; read from disk anew."""
+        for file in self._streamed_files:
+            for line in _lines(file):
+                record = _record(line)
+                if record is not None and record["t"] in self.streamed:
+                    yield record
+
+    def _take(self, file: Path) -> None:
+        held_back = False
+        for line in _lines(file):
+            record = _record(line)
+            if record is None:
+                self.unreadable_lines += 1
+            elif record["t"] in self.streamed:
+                held_back = True
+            else:
+                self.records.append(record)
+        if held_back:
+            self._streamed_files.append(file)
 
 
-def read_spool(directory: Path) -> Spool:
-    """The run's records in time order.
+def read_spool(directory: Path, streamed: Collection[str] = ()) -> Spool:
+    """The run's records in time order, but for those of the types `streamed`, which may not fit into memory.
 
     Raises
     ------
@@ -103,15 +131,12 @@ def read_spool(directory: Path) -> Spool:
     run_file = directory / RUN_FILE
     if not files and not run_file.is_file():
         raise SpoolNotFound.at(directory)
-    spool = Spool(directory, _run(run_file), lost_records=_lost(directory / LOST_FILE))
+    spool = Spool(
+        directory, _run(run_file), lost_records=_lost(directory / LOST_FILE), streamed=frozenset(streamed)
+    )
     spare = spool.run.get("spare")
     for file in [*files, *(sorted(Path(spare).glob("*.jsonl")) if isinstance(spare, str) and spare else ())]:
-        for line in _lines(file):
-            record = _record(line)
-            if record is None:
-                spool.unreadable_lines += 1
-            else:
-                spool.records.append(record)
+        spool._take(file)
     spool.records.sort(key=lambda record: record["ns"])
     return spool
 

@@ -25,7 +25,9 @@ def provenance_of(
         command=[str(word) for word in run.get("command") or []],
         created_ns=time.time_ns(),
         environment=environment() | {"agent_python": ", ".join(_pythons(spool)) or "none seen"},
-        hosts=[Host(str(run.get("host") or "unknown"), run.get("clock_offset_ns"))],
+        hosts=[
+            Host(str(run.get("host") or "unknown"), run.get("clock_offset_ns"), boot_id=run.get("boot_id"))
+        ],
         labels={str(key): str(value) for key, value in (run.get("labels") or {}).items()},
         not_seen=not_seen(spool, list(calls), spans),
         content=_content(run),
@@ -54,6 +56,8 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         unreadable_lines=spool.unreadable_lines,
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
+        power_faults=_tally(notes, "power_fault"),
+        clocks=_tally(notes, "clock_silent", "clock_unavailable"),
     )
 
 
@@ -91,7 +95,11 @@ def _pythons(spool: Spool) -> list[str]:
 def _nobody(spool: Spool) -> list[Record]:
     """The command itself, if no process of the run ever reported: nothing could be put into it."""
     command = spool.run.get("command")
-    if not command or any(record["t"] == "process" for record in spool.records):
+    if (
+        not command
+        or spool.run.get("agent") is False
+        or any(record["t"] == "process" for record in spool.records)
+    ):
         return []
     return [{"detail": Path(str(command[0])).name, "by_proxy": bool(spool.run.get("proxy"))}]
 

@@ -1,8 +1,9 @@
-"""Rows of a trace: what is known of a session, call, attempt, tool, mark or sample, column by column."""
+"""Rows of a trace: what is known of a session, call, attempt, tool or mark, column by column."""
 
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from typing import Any
 
@@ -13,7 +14,7 @@ from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.token_class import class_bytes
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import Kind, Status, columns_of
+from tracekit.schema import Status
 from tracekit.spool import Record
 
 Row = dict[str, Any]
@@ -195,8 +196,17 @@ def mark_row(row_id: int, record: Record, host: str | None, by_key: dict[str, in
     }
 
 
-def sample_row(row_id: int, record: Record, kind: Kind, host: str | None) -> Row:
-    """A sample, with every key that its kind has a column for."""
-    names = {column.name for column in columns_of(kind)} - {"kind", "row_id", "start_ns", "host"}
-    facts = {name: record[name] for name in names & record.keys()}
-    return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts}
+CLOCK_MARKS = {"clock": "tracekit.clock", "clock_exchange": "tracekit.clock_exchange"}
+"""Names of the marks that say how the host's clocks stand; their text is the record as JSON."""
+
+
+def clock_row(row_id: int, record: Record, host: str | None) -> Row:
+    """A mark of what the host knew of its clock, or of another host's."""
+    told = {name: value for name, value in record.items() if name not in ("t", "ns")}
+    return {
+        "row_id": row_id,
+        "start_ns": record["ns"],
+        "host": host,
+        "name": CLOCK_MARKS[record["t"]],
+        "text": json.dumps(told, separators=(",", ":")),
+    }

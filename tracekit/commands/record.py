@@ -69,6 +69,13 @@ from tracekit.errors import TracekitError
     metavar="NAME",
     help="A variable of your own that holds a base URL, for the proxy.",
 )
+@click.option(
+    "--clock",
+    "clocks",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Ask a host where `tracekit sample --serve` runs for its clock, to merge with its trace.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No status line, and nothing said after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
 def command(
@@ -81,6 +88,7 @@ def command(
     labels: tuple[str, ...],
     proxy: str,
     proxy_variables: tuple[str, ...],
+    clocks: tuple[str, ...],
     quiet: bool,
     cmd: tuple[str, ...],
 ) -> int:
@@ -103,7 +111,7 @@ def command(
         raise click.UsageError("A trace cannot go to stdout, which is CMD's own. Give a file name with -o.")
     check_output(output, force=force)
     by_proxy = _is_by_proxy(proxy, cmd, quiet=quiet)
-    spool_directory = _fresh_spool(output, force=force)
+    spool_directory = fresh_spool(output, force=force)
     if hash_key is not None and not hash_key.exists():
         click.echo(
             f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
@@ -119,7 +127,8 @@ def command(
             version=__version__,
             hash_key=hash_key,
             power_interval_s=power_interval,
-            labels=_labels(labels),
+            ask_clocks=clocks,
+            labels=labels_of(labels),
             choices={"usage": usage, "content": content},
             proxy_variables=proxy_variables if by_proxy else None,
             on_tick=line.tick if line else lambda: None,
@@ -185,7 +194,8 @@ def _program(cmd: tuple[str, ...]) -> str:
     return script or cmd[0]
 
 
-def _labels(labels: tuple[str, ...]) -> dict[str, str]:
+def labels_of(labels: tuple[str, ...]) -> dict[str, str]:
+    """What `--label NAME=TEXT` said."""
     pairs = [label.partition("=") for label in labels]
     for name, sign, _text in pairs:
         if not sign or not name:
@@ -193,7 +203,8 @@ def _labels(labels: tuple[str, ...]) -> dict[str, str]:
     return {name: text for name, _sign, text in pairs}
 
 
-def _fresh_spool(output: Path, *, force: bool) -> Path:
+def fresh_spool(output: Path, *, force: bool) -> Path:
+    """The folder beside the trace-to-be that records go to; not there, or no longer."""
     from tracekit.errors import OutputRefused
     from tracekit.spool import is_live, remove_spool
 

@@ -83,10 +83,13 @@ def recorded_document(recorded: Recorded) -> Document:
 
 def _measured_energy(recorded: Recorded) -> Document:
     """Joules of all sampled GPUs; not attributed to calls: nothing says that they served them."""
-    counters = [gpu.counter_j for gpu in recorded.power if gpu.counter_j is not None]
-    whole = recorded.power and len(counters) == len(recorded.power)
+    gpus = [device for device in recorded.power if device.device == "gpu"]
+    counters = [gpu.counter_j for gpu in gpus if gpu.counter_j is not None]
+    whole = bool(gpus) and len(counters) == len(gpus)
+    errors = [gpu.counter_error_j for gpu in gpus if gpu.counter_error_j is not None]
     return {
         "total": sum(counters) if whole else None,
+        "error": sum(errors) if whole else None,
         "source": "measured (counter)" if whole else None,
         "scope": "gpu",
     }

@@ -13,15 +13,21 @@ from tracekit.trace import Trace
 from tracekit.units import percent
 
 
-def recording_lines(path: Path) -> Iterator[str]:
-    """The lines, without line ends."""
+def counted(path: Path) -> str:
+    """What a trace holds, in a phrase."""
+    trace = Trace.open(path)
+    return (
+        f"{plural(trace.count(Kind.LLM_CALL), 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
+        f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
+        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')}"
+    )
+
+
+def recording_lines(path: Path, *, of_agent: bool = True) -> Iterator[str]:
+    """The lines, without line ends; without an agent there is none whose calls could be missing."""
     trace = Trace.open(path)
     calls = trace.count(Kind.LLM_CALL)
-    yield (
-        f"tracekit: {plural(calls, 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
-        f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
-        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')} -> {path}"
-    )
+    yield f"tracekit: {counted(path)} -> {path}"
     if trace.provenance.content != "none":
         yield f"tracekit: the trace holds {content_words(trace.provenance.content)}"
     gaps = list(not_seen_lines(trace.provenance.not_seen))
@@ -31,7 +37,7 @@ def recording_lines(path: Path) -> Iterator[str]:
     if trace.provenance.not_seen.streams_not_asked:
         streams = plural(trace.provenance.not_seen.streams_not_asked, "stream")
         yield f"tracekit: {streams} came without token counts; `tracekit record --usage inject` asks servers for them"
-    if not calls:
+    if not calls and of_agent:
         yield (
             "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded, others if a "
             "base-URL variable of theirs leads through --proxy; `tracekit doctor` shows what is there."
@@ -73,6 +79,8 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
+    yield from (f"power in full ({fault})" for fault in sorted(not_seen.power_faults))
+    yield from (f"the clock of {host}" for host in sorted(not_seen.clocks))
     yield from _tokens_not_seen(not_seen)
     if not_seen.interrupted_calls:
         yield f"the end of {plural(not_seen.interrupted_calls, 'call')} (interrupted)"

@@ -192,11 +192,25 @@ def _token_table(recorded: Document) -> Table:
 
 
 def _power_line(gpu: Document) -> str:
-    flag = "; more than 5 % apart" if gpu["disagrees"] else ""
-    return (
-        f"{gpu['name']} ({gpu['gpu']}): {units.energy(gpu['counter_j'])} by counter, "
-        f"{units.energy(gpu['integral_j'])} integrated, over {units.seconds(gpu['seconds'])}{flag}"
+    words = (
+        f"{gpu['name']} ({gpu['gpu']}): {_joules(gpu['counter_j'], gpu['counter_error_j'])} by counter, "
+        f"{_joules(gpu['integral_j'], gpu['integral_error_j'])} integrated, over {units.seconds(gpu['seconds'])}"
     )
+    if gpu["counter_resets"]:
+        known = (
+            f"{units.energy(gpu['counter_known_j'])} in {units.seconds(gpu['counter_known_s'])} outside of it"
+        )
+        words += f"; the counter went back, {known}"
+    if gpu["disagrees"]:
+        words += "; more than 5 % apart" + (", which sampling explains" if gpu["explained"] else "")
+    return words + ("; MIG: all instances together" if gpu["mig"] else "")
+
+
+def _joules(value_j: float | None, error_j: float | None) -> str:
+    """Energy and the error that sampling leaves."""
+    if value_j is None or error_j is None:
+        return units.energy(value_j)
+    return f"{units.energy(value_j)} +-{units.energy(error_j)}"
 
 
 def _session_table(sessions: list[Document]) -> Table:
