@@ -51,7 +51,8 @@ def observe(
     retry_count : how often the client says that it tried before, as its header has it.
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
-    start_ns : when the send began, if that was before its body could be read.
+    start_ns : when the send began, if its body could only be read as it was sent; nothing in such a request, nor
+        in one whose body is compressed, can be replaced.
     """
     writer = STATE.writer
     api = api_of(method, url[3])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 
+from . import httpx_upload
 from .exchange import Exchange, observe
 from .state import STATE
 
@@ -37,11 +38,14 @@ def _wrap(client: Any, send: Any) -> None:
 
 
 def _sync_send(original: Any, transport: str, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _observe(transport, request)
         if exchange is None:
-            return original(self, request, *args, **kwargs)
+            return httpx_upload.send(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = original(self, _sent(request, exchange), *args, **kwargs)
@@ -57,11 +61,14 @@ def _sync_send(original: Any, transport: str, tee: Any) -> Any:
 
 
 def _async_send(original: Any, transport: str, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     async def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _observe(transport, request)
         if exchange is None:
-            return await original(self, request, *args, **kwargs)
+            return await httpx_upload.send_async(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = await original(self, _sent(request, exchange), *args, **kwargs)
@@ -83,6 +90,8 @@ def _observe(transport: str, request: Any) -> Exchange | None:
         url = request.url
         address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
         body = _body(request)
+        if body is None and httpx_upload.is_streamed(request):
+            return None
         return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
     except Exception as error:
         STATE.failed("observe", error)
