@@ -78,12 +78,17 @@ class Attempt:
         self._start_ns = start_ns
         self._pieces: list[bytes] = []
 
-    def observe(self, body: bytes | None) -> None:
+    def observe(self, body: bytes | None, *, is_late: bool = False) -> None:
         """Watch the request if it is an LLM call, now that its body is known."""
         from .exchange import observe
 
         self.exchange = observe(
-            "aiohttp", "POST", self._address, body, self._retry_count, start_ns=self._start_ns
+            "aiohttp",
+            "POST",
+            self._address,
+            body,
+            self._retry_count,
+            start_ns=self._start_ns if is_late else None,
         )
 
     def piece(self, data: Any) -> None:
@@ -96,7 +101,7 @@ class Attempt:
         pieces, self._pieces = self._pieces, []
         try:
             if pieces and self.exchange is None:
-                self.observe(b"".join(pieces))
+                self.observe(b"".join(pieces), is_late=True)
         except Exception as error:
             STATE.failed("observe", error)
 
@@ -192,7 +197,6 @@ def _read_body(request: Any, attempt: Attempt) -> None:
     data: Any = payload if isinstance(payload, (bytes, bytearray)) else getattr(payload, "_value", None)
     if hasattr(data, "getvalue"):  # a file in memory, and what is left of it
         data = data.getvalue()[data.tell() :]
-        data = data.encode("utf-8") if isinstance(data, str) else data
     if isinstance(data, (bytes, bytearray)):
         attempt.observe(bytes(data))
         _change(request, attempt)

@@ -59,21 +59,23 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     retry_count : how often the client says that it tried before, as its header has it.
     clock_point : where times are taken: app_read or proxy_arrival.
     twin : the id of another record of the same attempt: the proxy's of what a hook has seen as well.
-    start_ns : when the send began, if that was before its body could be read.
+    start_ns : when the send began, if its body could only be read as it was sent; nothing in such a request, nor
+        in one whose body is compressed, can be replaced.
     caller : keys that say where the call comes from, beside or in place of where this code runs.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
-    body = decoded_body(body) if body else None
+    sent, body = body, decoded_body(body) if body else None
     true_url = None if STATE.loopback is None else STATE.loopback.true_url(url)
     if true_url is not None:
-        if not body or start_ns is not None:
-            return None  # the proxy will read it, and it is too late for our header
+        if not body:
+            return None  # the proxy will read it
         exchange = observe(
-            transport, method, true_url, body, retry_count, clock_point=clock_point, caller={"by_proxy": True}
-        )
+            transport, method, true_url, sent, retry_count,
+            clock_point=clock_point, start_ns=start_ns, caller={"by_proxy": True},
+        )  # fmt: skip
         if exchange is not None:
             exchange.added_headers[TWIN_HEADER] = exchange.id
         return exchange
@@ -90,7 +92,8 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     beside = dict(caller or {})
     beside.update(_content(request, body) if twin is None else {"twin": label(twin)})
     exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside, start_ns)
-    exchange.ask_for_usage(url, request, body)
+    if start_ns is None and body is sent:
+        exchange.ask_for_usage(url, request, body)
     return exchange
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 
+from . import httpx_upload
 from .exchange import Exchange, observe
 from .httpx_refusal import accepted, accepted_async, may_refuse
 from .state import STATE
@@ -38,17 +39,23 @@ def _wrap(client: Any, send: Any) -> None:
 
 
 def _sync_send(original: Any, library: ModuleType, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _observe(library.__name__, request)
         if exchange is None:
-            return original(self, request, *args, **kwargs)
+            return httpx_upload.send(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = original(self, _sent(request, exchange), *args, **kwargs)
             if may_refuse(response, exchange):
                 response = accepted(
-                    library, response, exchange, lambda: original(self, request, *args, **kwargs)
+                    library,
+                    response,
+                    exchange,
+                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
                 )
         except BaseException as error:
             _quietly_end(exchange, error)
@@ -62,17 +69,23 @@ def _sync_send(original: Any, library: ModuleType, tee: Any) -> Any:
 
 
 def _async_send(original: Any, library: ModuleType, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     async def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         exchange = _observe(library.__name__, request)
         if exchange is None:
-            return await original(self, request, *args, **kwargs)
+            return await httpx_upload.send_async(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = await original(self, _sent(request, exchange), *args, **kwargs)
             if may_refuse(response, exchange):
                 response = await accepted_async(
-                    library, response, exchange, lambda: original(self, request, *args, **kwargs)
+                    library,
+                    response,
+                    exchange,
+                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
                 )
         except BaseException as error:
             _quietly_end(exchange, error)
@@ -92,6 +105,8 @@ def _observe(transport: str, request: Any) -> Exchange | None:
         url = request.url
         address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
         body = _body(request)
+        if body is None and httpx_upload.is_streamed(request):
+            return None
         return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
     except Exception as error:
         STATE.failed("observe", error)

@@ -42,14 +42,19 @@ class Outgoing:
         self._body: list[bytes] = []
         self._size = 0
 
-    def observe(self, body: bytes | None, retry_count: str | None) -> None:
+    def observe(self, body: bytes | None, retry_count: str | None, *, is_late: bool = False) -> None:
         """Watch the request if it is an LLM call, now that its body is known."""
         self.is_read = True
         self._body = []
         from .exchange import observe
 
         self.exchange = observe(
-            self._transport, "POST", self._address, body, retry_count, start_ns=self._start_ns
+            self._transport,
+            "POST",
+            self._address,
+            body,
+            retry_count,
+            start_ns=self._start_ns if is_late else None,
         )
 
     def sending(self, data: Any) -> None:
@@ -75,7 +80,7 @@ class Outgoing:
     def sent(self) -> None:
         """Whatever is to be sent has been."""
         if not self.is_read:
-            self.observe(b"".join(self._body) or None, self._retry_count)
+            self.observe(b"".join(self._body) or None, self._retry_count, is_late=True)
 
     def end(self, error: BaseException | None = None) -> None:
         """There will be no response."""
