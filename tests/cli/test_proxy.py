@@ -314,6 +314,14 @@ def test_nothing_to_lead_through_is_said(recorder: Recorder) -> None:
     )
 
 
+def test_a_proxy_that_cannot_start_does_not_keep_the_agent_from_running(recorder: Recorder) -> None:
+    (recorder.folder / "aiohttp.py").write_text("raise SystemExit\n")
+    recorder.environment["PYTHONPATH"] += os.pathsep + str(recorder.folder)
+    out, err = recorder.run("bash", "-c", "echo $OPENAI_BASE_URL")
+    assert out.strip() == recorder.environment["OPENAI_BASE_URL"]
+    assert "1 attempt where the recorder failed (proxy: did not start)" in err
+
+
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert _is_by_proxy("auto", ("node", "a.js"), quiet=False)
     monkeypatch.setattr("tracekit.collectors.proxy.beside.is_installed", lambda: False)
