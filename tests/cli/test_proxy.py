@@ -108,7 +108,9 @@ def test_a_shell_and_what_it_runs(recorder: Recorder, server: FakeServer) -> Non
         for model in ("curl-long", "no-site", "isolated", "cleaned")
     ]
     [first_token, _, _, _] = recorder.calls("first_token_ns")
-    assert abs(first_token[0] - server.seen[0].first_content_ns) < 50_000_000
+    assert (
+        first_token[0] >= server.seen[0].first_content_ns - 1_000_000
+    )  # the wall clock may be adjusted meanwhile
     assert "not seen" in err
     assert "process of bash (its LLM calls by proxy only)" in err
     assert address.encode() not in recorder.trace.read_bytes()
