@@ -30,7 +30,7 @@ from tracekit.collectors.inside.secret import (
 )
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
 from tracekit.collectors.power.sampler_process import SamplerProcess
-from tracekit.collectors.proxy.beside import Proxy
+from tracekit.collectors.proxy.beside import Proxy, ProxyDidNotStart
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
@@ -106,9 +106,10 @@ def record(  # noqa: PLR0913  (what a recording can be told)
         sampler.start(power_interval_s, signals.outside, words)
     try:
         if proxy_variables is not None:
-            proxy = Proxy.start(command, surroundings, directory, notes, signals.outside, proxy_variables)
-            run["proxy"] = [] if proxy is None else proxy.addresses.names
-            _write_run(directory, run)
+            with contextlib.suppress(ProxyDidNotStart):
+                proxy = Proxy.start(command, surroundings, directory, notes, signals.outside, proxy_variables)
+                run["proxy"] = [] if proxy is None else proxy.addresses.names
+                _write_run(directory, run)
         if proxy is not None:
             surroundings = proxy.environment(surroundings)
         others = _children()  # the samplers, and what this process had started before

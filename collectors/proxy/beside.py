@@ -29,6 +29,10 @@ _LIBRARY = "aiohttp"
 _MODULE = "tracekit.collectors.proxy.process"
 
 
+class ProxyDidNotStart(Exception):
+    """Its process ended or kept silent; a note says so, and the recording goes on without it."""
+
+
 def is_installed() -> bool:
     """Whether the proxy's library is there."""
     return importlib.util.find_spec(_LIBRARY) is not None
@@ -75,7 +79,11 @@ class Proxy:
 
         Returns
         -------
-        the proxy, ready; None if no variable leads anywhere or it cannot be started, which is noted.
+        the proxy, ready; None if no variable leads anywhere.
+
+        Raises
+        ------
+        ProxyDidNotStart : the process cannot be started.
         """
         listening = socket.create_server((HOST, 0), backlog=1024)
         upstreams = Upstreams(listening.getsockname()[1])
@@ -87,7 +95,7 @@ class Proxy:
         if proxy._spawn():
             return proxy
         proxy.release(())
-        return None
+        raise ProxyDidNotStart
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The agent's environment with our addresses in it, which no proxy of the user's may get to see."""

@@ -52,14 +52,16 @@ class Forwarding:
     ----------
     upstreams : the servers behind it.
     session : the client that asks them; it neither decompresses nor follows redirects nor keeps cookies.
-    tls : what it trusts.
+    tls : what it trusts; None if no server is asked over TLS.
     run : the process whose descendants call.
     """
 
-    def __init__(self, upstreams: Upstreams, session: ClientSession, tls: ssl.SSLContext, run: int) -> None:
+    def __init__(
+        self, upstreams: Upstreams, session: ClientSession, tls: ssl.SSLContext | None, run: int
+    ) -> None:
         self.upstreams = upstreams
         self.session = session
-        self.tls = tls
+        self.tls = True if tls is None else tls
         self._run = run
         self._callers: WeakKeyDictionary[asyncio.Transport, dict[str, object]] = WeakKeyDictionary()
 

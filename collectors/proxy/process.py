@@ -115,7 +115,9 @@ async def _serve(listening: socket.socket, upstreams: Upstreams, duty: Duty) -> 
     loop.add_signal_handler(signal.SIGTERM, duty.is_over.set)
     loop.add_reader(sys.stdin.fileno(), _listen, duty)
     session = client()
-    serving = server(Forwarding(upstreams, session, tls(os.environ), os.getppid()))
+    is_tls = any(origin.scheme == "https" for origin in upstreams.origins.values())
+    trusted = tls(os.environ) if is_tls else None  # reading the authorities takes longer than all the rest
+    serving = server(Forwarding(upstreams, session, trusted, os.getppid()))
     async with session:
         acceptor = await loop.create_server(serving, sock=listening, backlog=1024)
         os.write(sys.stdout.fileno(), b"ready\n")
@@ -159,4 +161,4 @@ async def _run(listening: socket.socket, upstreams: Upstreams) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    os._exit(main())  # nothing is buffered, and the supervisor waits

@@ -21,7 +21,7 @@ def tls(environment: Mapping[str, str]) -> ssl.SSLContext:
     in for; its calls fail with a message that says so. NODE_TLS_REJECT_UNAUTHORIZED=0 is obeyed.
     """
     context = ssl.create_default_context()
-    if not context.get_ca_certs() and not _has_authorities():
+    if not context.cert_store_stats()["x509_ca"] and not _has_authorities():
         _trust_certifi(context)
     for name in AUTHORITIES:
         path = environment.get(name)

@@ -108,7 +108,9 @@ def test_a_shell_and_what_it_runs(recorder: Recorder, server: FakeServer) -> Non
         for model in ("curl-long", "no-site", "isolated", "cleaned")
     ]
     [first_token, _, _, _] = recorder.calls("first_token_ns")
-    assert abs(first_token[0] - server.seen[0].first_content_ns) < 50_000_000
+    assert (
+        first_token[0] >= server.seen[0].first_content_ns - 1_000_000
+    )  # the wall clock may be adjusted meanwhile
     assert "not seen" in err
     assert "process of bash (its LLM calls by proxy only)" in err
     assert address.encode() not in recorder.trace.read_bytes()
@@ -312,6 +314,14 @@ def test_nothing_to_lead_through_is_said(recorder: Recorder) -> None:
     assert "proxy" not in recorder.run("true", options=("--proxy", "never", "--force"))[1].replace(
         "--proxy", ""
     )
+
+
+def test_a_proxy_that_cannot_start_does_not_keep_the_agent_from_running(recorder: Recorder) -> None:
+    (recorder.folder / "aiohttp.py").write_text("raise SystemExit\n")
+    recorder.environment["PYTHONPATH"] += os.pathsep + str(recorder.folder)
+    out, err = recorder.run("bash", "-c", "echo $OPENAI_BASE_URL")
+    assert out.strip() == recorder.environment["OPENAI_BASE_URL"]
+    assert "1 attempt where the recorder failed (proxy: did not start)" in err
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

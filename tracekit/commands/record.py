@@ -169,7 +169,7 @@ def _is_by_proxy(proxy: str, cmd: tuple[str, ...], *, quiet: bool) -> bool:
 def _say_if_unused(spool_directory: Path) -> None:
     from tracekit.spool import RUN_FILE
 
-    if not json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy"):
+    if json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy") == []:
         click.echo(
             "tracekit: nothing went through the proxy, because no base-URL variable is set and no key says which "
             "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/proxy.md lists the variables.",
