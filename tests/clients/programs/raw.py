@@ -696,12 +696,12 @@ def curl(ask, *flags, **more):
     return done.stdout if done.returncode == 0 else done.stderr
 
 
-@case(unseen=PROXY_ONLY)
+@case(unseen=PROXY_ONLY, told=True)
 def curl_post(ask):
     show(json.loads(curl(ask))["usage"])
 
 
-@case(unseen=PROXY_ONLY)
+@case(unseen=PROXY_ONLY, told=True)
 def curl_stream(ask):
     show(heard(curl(ask, "-N", stream=True, **USAGE).splitlines()))
 
