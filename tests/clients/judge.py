@@ -1,10 +1,10 @@
 """Holds a recorded run to what the server did and to what the client printed without the recorder.
 
-What a case may promise: `unread` (the client
-did not read to the end, so usage may be unknown, but not wrong), `sessions` (how many its calls make), `tools`
-("serial" or "parallel": how its tools ran), `exit`, `alone`, `model`, `base` ("argument": no base URL in the
-environment), `unseen` (modes that cannot see it, with the reason), `varies` (its output is not the same each time),
-`told` (what is missed must be named in the trace), `branches` (its calls run side by side), `late` (it reads a stream some time after asking for it), `calls`, `status`.
+What a case may promise: `unread` (the client did not read to the end, so usage may be unknown, but not wrong),
+`sessions` (how many its calls make), `tools` ("serial" or "parallel": how its tools ran), `branches` (its calls run
+side by side), `late` (it reads a stream some time after asking for it), `unseen` (modes that cannot see it, with the
+reason), `told` (what is missed must be named in the trace), `varies` (its output is not the same each time), `exit`,
+`calls`, `status`, `alone` (a process of its own), `model`, `base` ("argument": no base URL in the environment).
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def judge_requests(
     verdict: Verdict, mode: str, promise: dict[str, Any], before: list[Served], after: list[Served]
 ) -> None:
     """Without --usage inject and without a proxy the server gets what it always got."""
-    if mode != "hooks" or promise.get("varies"):
+    if mode != "default" or promise.get("varies"):
         return
     if sorted(r.body_digest for r in before) != sorted(r.body_digest for r in after):
         verdict.fault("broken", f"other request bodies: {len(before)} before, {len(after)} recorded")

@@ -23,7 +23,7 @@ from tests.clients.server_truth import EPOCH_OFFSET_NS, Served
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 400
-MODES: dict[str, list[str]] = {"hooks": [], "inject": ["--usage", "inject"], "proxy": ["--proxy", "always"]}
+MODES: dict[str, list[str]] = {"default": [], "inject": ["--usage", "inject"], "proxy": ["--proxy", "always"]}
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_DISABLE_VERSION_CHECK": "true",

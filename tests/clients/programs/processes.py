@@ -18,9 +18,9 @@ CALL = (
     "request = u.Request(os.environ['OPENAI_BASE_URL'] + '/chat/completions', body.encode(), {'Content-Type': 'application/json'}); "
     "print(json.load(u.urlopen(request))['usage']['prompt_tokens'], flush=True)"
 )
-BLIND = {"hooks": "a child that reads no environment", "inject": "a child that reads no environment"}
+BLIND = {"default": "a child that reads no environment", "inject": "a child that reads no environment"}
 CLEAN = {
-    "hooks": "a child with an environment of its own",
+    "default": "a child with an environment of its own",
     "inject": "a child with an environment of its own",
 }
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -675,7 +675,7 @@ def not_an_llm(ask):
     show(requests.post(base() + "/anything", json={"messages": ["hi"]}).status_code)
 
 
-PROXY_ONLY = {"hooks": "not Python: curl", "inject": "not Python: curl"}
+PROXY_ONLY = {"default": "not Python: curl", "inject": "not Python: curl"}
 
 
 def curl(ask, *flags, **more):
@@ -706,7 +706,7 @@ def curl_stream(ask):
     show(heard(curl(ask, "-N", stream=True, **USAGE).splitlines()))
 
 
-@case(unseen={"hooks": "a bare socket", "inject": "a bare socket"})
+@case(unseen={"default": "a bare socket", "inject": "a bare socket"})
 def bare_socket(ask):
     import socket
 
