@@ -141,7 +141,8 @@ class Handler(BaseHTTPRequestHandler):
             self.plain(status, refusal(status, f"planned {status}"), **wait)
             served.end_ns, served.complete = now_ns(), True
             return
-        served.status, served.response_id = 200, plan.response_id
+        served.status = 200
+        served.response_id = None if served.api == "embeddings" else plan.response_id
         served.tool_ids, served.tool_names = [t.id for t in plan.tools], [t.name for t in plan.tools]
         served.asks_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         if served.stream:

@@ -724,19 +724,20 @@ def bare_socket(ask):
 
 @case(branches=True)
 def threads_of_all(ask):
+    clients, start = (httpx.Client(), httpx2.Client(), requests.Session()), threading.Barrier(4)
     jobs = {
-        "httpx": lambda: httpx.post(url(), json=ask.chat(who="httpx")).json(),
-        "httpx2": lambda: httpx2.post(url(), json=ask.chat(who="httpx2")).json(),
-        "requests": lambda: requests.post(url(), json=ask.chat(who="requests")).json(),
+        "httpx": lambda: clients[0].post(url(), json=ask.chat(who="httpx")).json(),
+        "httpx2": lambda: clients[1].post(url(), json=ask.chat(who="httpx2")).json(),
+        "requests": lambda: clients[2].post(url(), json=ask.chat(who="requests")).json(),
         "urllib": lambda: json.load(urllib.request.urlopen(urllib_request(ask, who="urllib"))),
     }
     results = {}
-    workers = [
-        threading.Thread(
-            target=lambda name=name: results.update({name: jobs[name]()["usage"]["prompt_tokens"]})
-        )
-        for name in jobs
-    ]
+
+    def one(name):
+        start.wait()
+        results[name] = jobs[name]()["usage"]["prompt_tokens"]
+
+    workers = [threading.Thread(target=one, args=(name,)) for name in jobs]
     for worker in workers:
         worker.start()
     for worker in workers:
