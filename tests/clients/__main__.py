@@ -58,9 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
     parser.add_argument("clients", nargs="*", help="rows of environments.toml; default: all")
     parser.add_argument("--quick", action="store_true", help="the clients of continuous integration only")
-    parser.add_argument(
-        "--mode", action="append", help="hooks, inject or proxy; default: all the recorder has"
-    )
+    parser.add_argument("--mode", action="append", help="default, inject or proxy; else all the recorder has")
     parser.add_argument("--case", action="append", default=[], help="these cases only; nothing is kept then")
     options = parser.parse_args()
     names = options.clients or (environments.quick_names() if options.quick else list(environments.table()))

@@ -196,7 +196,10 @@ def response_stream(plan: Plan) -> Iterator[Event]:
         place = {"output_index": position, "item_id": item["id"]}
         empty = {"message": {"content": []}, "function_call": {"arguments": ""}, "reasoning": {"summary": []}}
         opened = {**item, "status": "in_progress", **empty[item["type"]]}
-        yield event(OPENING, "response.output_item.added", output_index=position, item=opened)
+        calls = item["type"] == "function_call"  # whose name is output already
+        yield event(
+            OUTPUT if calls else OPENING, "response.output_item.added", output_index=position, item=opened
+        )
         if item["type"] == "reasoning":
             blank = {"type": "summary_text", "text": ""}
             yield event(
@@ -279,9 +282,9 @@ def message_stream(plan: Plan) -> Iterator[Event]:
             "thinking": {"thinking": "", "signature": ""},
             "tool_use": {"input": {}},
         }
-        yield event(
-            OPENING, "content_block_start", index=position, content_block={**block, **empty[block["type"]]}
-        )
+        role = OUTPUT if block["type"] == "tool_use" else OPENING
+        started = {**block, **empty[block["type"]]}
+        yield event(role, "content_block_start", index=position, content_block=started)
         deltas: list[dict[str, Any]]
         if block["type"] == "text":
             deltas = [{"type": "text_delta", "text": piece} for piece in plan.pieces]

@@ -1,10 +1,10 @@
 """Holds a recorded run to what the server did and to what the client printed without the recorder.
 
-What a case may promise: `unread` (the client
-did not read to the end, so usage may be unknown, but not wrong), `sessions` (how many its calls make), `tools`
-("serial" or "parallel": how its tools ran), `exit`, `alone`, `model`, `base` ("argument": no base URL in the
-environment), `unseen` (modes that cannot see it, with the reason), `varies` (its output is not the same each time),
-`branches` (its calls run side by side), `late` (it reads a stream some time after asking for it), `calls`, `status`.
+What a case may promise: `unread` (the client did not read to the end, so usage may be unknown, but not wrong),
+`sessions` (how many its calls make), `tools` ("serial" or "parallel": how its tools ran), `branches` (its calls run
+side by side), `late` (it reads a stream some time after asking for it), `unseen` (modes that cannot see it, with the
+reason), `told` (what is missed must be named in the trace), `varies` (its output is not the same each time), `exit`,
+`calls`, `status`, `alone` (a process of its own), `model`, `base` ("argument": no base URL in the environment).
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ def judge(case: str, promise: dict[str, Any], mode: str, plain: Run, recorded: R
         return verdict
     if len(rows) != wanted and not (verdict.unseen_reason and len(rows) < wanted):
         verdict.fault("recorded", f"{wanted} calls made, {len(rows)} recorded")
+    if promise.get("told") and len(rows) < wanted and not processes_not_followed(recorded):
+        verdict.fault("honesty", "calls were missed in a process that the trace does not name")
     pairs = paired(calls, rows)
     asked_alone = {r.response_id: r.asks_usage for r in plain.served}
     for call, row in pairs:
@@ -97,6 +99,12 @@ def judge(case: str, promise: dict[str, Any], mode: str, plain: Run, recorded: R
     judge_sessions(verdict, promise, rows)
     judge_tools(verdict, case, promise, recorded, served, rows)
     return verdict
+
+
+def processes_not_followed(recorded: Run) -> dict[str, int]:
+    """What the trace says of processes it could not look into."""
+    named: dict[str, int] = recorded.provenance.get("not_seen", {}).get("processes_not_followed", {})
+    return named
 
 
 def belongs(seen: str | None, model: str) -> bool:
@@ -132,7 +140,7 @@ def judge_requests(
     verdict: Verdict, mode: str, promise: dict[str, Any], before: list[Served], after: list[Served]
 ) -> None:
     """Without --usage inject and without a proxy the server gets what it always got."""
-    if mode != "hooks" or promise.get("varies"):
+    if mode != "default" or promise.get("varies"):
         return
     if sorted(r.body_digest for r in before) != sorted(r.body_digest for r in after):
         verdict.fault("broken", f"other request bodies: {len(before)} before, {len(after)} recorded")
@@ -145,15 +153,17 @@ def judge_requests(
 
 def paired(calls: list[Call], rows: list[dict[str, Any]]) -> list[tuple[Call, dict[str, Any]]]:
     """Each call with its row: by the response's id where there is one, else in order."""
-    left, pairs, later = list(rows), [], []
-    for call in calls:
+    left, pairs = list(rows), []
+    for call in sorted(calls, key=lambda call: call.last.response_id is None):
         same = [row for row in left if row["response_id"] and row["response_id"] == call.last.response_id]
-        if same:
-            left.remove(same[0])
-            pairs.append((call, same[0]))
-        else:
-            later.append(call)
-    return pairs + list(zip(later, left, strict=False))
+        likely = (
+            same or [row for row in left if not row["response_id"] and row["api"] == call.last.api] or left
+        )
+        if likely:
+            row = likely[0]
+            left.remove(row)
+            pairs.append((call, row))
+    return pairs
 
 
 def judge_call(
@@ -209,7 +219,13 @@ def judge_tokens(
     truth = None if "stall-headers" in call.last.directives else call.last.usage
     source = row["usage_source"]
     if truth is None:
-        if call.last.usage is None and call.last.complete and source not in ("missing", "estimated"):
+        told_early = call.last.api == "messages"  # input tokens come first in its streams
+        if (
+            call.last.usage is None
+            and call.last.complete
+            and not told_early
+            and source not in ("missing", "estimated")
+        ):
             verdict.fault("tokens", f"the server told none, usage_source is {source}")
         if source in (None, "missing") and row["input_tokens"] is not None:
             verdict.fault("tokens", f"input_tokens {row['input_tokens']} from nowhere")

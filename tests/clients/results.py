@@ -134,7 +134,8 @@ calls in the trace, of those that the server got. *True tokens*: of the calls wh
 the same input, output, cached, cache-write and reasoning tokens in the trace. *Broken*: cases that printed something
 else, ended otherwise, or sent other requests when they were recorded. *First token*: the trace's first token less the
 moment the server sent it. *Tool window*: the larger of the errors of start and end, over tools that ran side by side.
-Modes: `hooks` is the default, `inject` is `--usage inject`, `proxy` is `--proxy always`.
+Modes: `default` has no options (hooks, and a proxy if the command is no Python), `inject` is `--usage inject`, `proxy`
+is `--proxy always`.
 """
 
 

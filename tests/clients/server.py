@@ -45,9 +45,29 @@ class Cut(Exception):
     """The connection is to be cut here."""
 
 
+class Ended(Exception):
+    """The stream is to end here, as a stream should."""
+
+
 def api_of(path: str) -> str | None:
     """The API behind a path."""
     return next((api for suffix, api in SUFFIXES.items() if path.endswith(suffix)), None)
+
+
+def stream_error(api: str) -> bytes:
+    """An error inside a stream, as each API words it."""
+    error = {"message": "planned error in the stream", "type": "server_error", "code": "boom"}
+    if api == "messages":
+        said: dict[str, Any] = {
+            "type": "error",
+            "error": {"type": "overloaded_error", "message": error["message"]},
+        }
+    elif api == "responses":
+        said = {**error, "type": "error", "sequence_number": 9, "param": None}
+    else:
+        said = {"error": error}
+    name = "event: error\n" if api in ("messages", "responses") else ""
+    return f"{name}data: {json.dumps(said)}\n\n".encode()
 
 
 def refusal(status: int, message: str) -> bytes:
@@ -121,7 +141,8 @@ class Handler(BaseHTTPRequestHandler):
             self.plain(status, refusal(status, f"planned {status}"), **wait)
             served.end_ns, served.complete = now_ns(), True
             return
-        served.status, served.response_id = 200, plan.response_id
+        served.status = 200
+        served.response_id = None if served.api == "embeddings" else plan.response_id
         served.tool_ids, served.tool_names = [t.id for t in plan.tools], [t.name for t in plan.tools]
         served.asks_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         if served.stream:
@@ -184,7 +205,7 @@ class Handler(BaseHTTPRequestHandler):
             for event in stream_of(served.api, plan, served.asks_usage):
                 if event.role == OUTPUT:
                     outputs += 1
-                    self.misbehave(plan, outputs)
+                    self.misbehave(plan, outputs, served.api)
                     served.output_events = outputs
                     time.sleep(max(0.0, start + FIRST_BYTE_S + PIECE_S * outputs - time.monotonic()))
                     served.last_content_ns = now_ns()
@@ -196,12 +217,14 @@ class Handler(BaseHTTPRequestHandler):
         except Cut:
             self.cut()
             return
+        except Ended:
+            pass
         if encoder:
             self.chunk(encoder.end())
         self.wfile.write(b"0\r\n\r\n")
         served.end_ns, served.complete = now_ns(), True
 
-    def misbehave(self, plan: Plan, outputs: int) -> None:
+    def misbehave(self, plan: Plan, outputs: int, api: str) -> None:
         """Faults that come after two pieces of output."""
         if outputs != 3:
             return
@@ -210,10 +233,8 @@ class Handler(BaseHTTPRequestHandler):
         if plan.has("reset"):
             raise Cut
         if plan.has("stream-error"):
-            error = {
-                "error": {"message": "planned error in the stream", "type": "server_error", "code": "boom"}
-            }
-            self.chunk(f"data: {json.dumps(error)}\n\n".encode())
+            self.chunk(stream_error(api))
+            raise Ended
 
     def chunk(self, data: bytes) -> None:
         """One chunk on the wire."""

@@ -23,7 +23,8 @@ from tests.clients.server_truth import EPOCH_OFFSET_NS, Served
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 400
-MODES: dict[str, list[str]] = {"hooks": [], "inject": ["--usage", "inject"], "proxy": ["--proxy", "always"]}
+ADDRESS = re.compile(r"127\.0\.0\.1(:\d+(/[0-9a-f]{32})?|', port=\d+)")  # a server's, or a proxy's before it
+MODES: dict[str, list[str]] = {"default": [], "inject": ["--usage", "inject"], "proxy": ["--proxy", "always"]}
 QUIET = {
     "CREWAI_DISABLE_TELEMETRY": "true",
     "CREWAI_DISABLE_VERSION_CHECK": "true",
@@ -180,7 +181,7 @@ def run_batch(
             except subprocess.TimeoutExpired:
                 code = -1000
         settle(server)
-        stdout = (folder / "out").read_text(errors="replace").replace(str(folder), "FOLDER")
+        stdout = ADDRESS.sub("127.0.0.1", (folder / "out").read_text(errors="replace"))
         notes = folder / "tools.jsonl"
         tools = [json.loads(line) for line in notes.read_text().splitlines()] if notes.exists() else []
         run = Run(

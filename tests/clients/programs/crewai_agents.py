@@ -2,7 +2,7 @@
 
 import os
 
-from casebook import case, get_time, get_weather, main, show
+from casebook import case, main, show, work
 from crewai import LLM, Agent, Crew, Task
 from crewai.tools import tool
 
@@ -12,13 +12,13 @@ TWO = "<<tools get_the_weather get_the_time>>"
 @tool("get_the_weather")
 def weather(city: str) -> str:
     """Get the weather of a city."""
-    return get_weather(city)
+    return work("get_the_weather", city)
 
 
 @tool("get_the_time")
 def clock(city: str) -> str:
     """Get the time of a city."""
-    return get_time(city)
+    return work("get_the_time", city)
 
 
 def model(ask, **more):

@@ -6,9 +6,8 @@ import { pathToFileURL } from "node:url";
 
 const require = createRequire(process.env.CLIENTS_NODE_HOME + "/");
 const load = (name) => import(pathToFileURL(require.resolve(name)).href);
-const PROXY = { unseen: { hooks: "not Python: node", inject: "not Python: node" } };
 const cases = new Map();
-const add = (name, promise, run) => cases.set(name, [run, { ...PROXY, ...promise }]);
+const add = (name, promise, run) => cases.set(name, [run, promise]);
 const show = (...values) => console.log(values.map((v) => (typeof v === "string" ? v : JSON.stringify(v))).join(" "));
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const usage = { stream_options: { include_usage: true } };

@@ -20,7 +20,7 @@ from openai import AsyncOpenAI
 
 os.environ.pop("OPENAI_API_KEY", None)
 CLIENT = AsyncOpenAI(api_key=KEY)
-set_default_openai_client(CLIENT)
+set_default_openai_client(CLIENT, use_for_tracing=False)
 TOOLS = [function_tool(get_weather), function_tool(get_time)]
 
 

@@ -675,7 +675,7 @@ def not_an_llm(ask):
     show(requests.post(base() + "/anything", json={"messages": ["hi"]}).status_code)
 
 
-PROXY_ONLY = {"hooks": "not Python: curl", "inject": "not Python: curl"}
+PROXY_ONLY = {"default": "not Python: curl", "inject": "not Python: curl"}
 
 
 def curl(ask, *flags, **more):
@@ -696,17 +696,17 @@ def curl(ask, *flags, **more):
     return done.stdout if done.returncode == 0 else done.stderr
 
 
-@case(unseen=PROXY_ONLY)
+@case(unseen=PROXY_ONLY, told=True)
 def curl_post(ask):
     show(json.loads(curl(ask))["usage"])
 
 
-@case(unseen=PROXY_ONLY)
+@case(unseen=PROXY_ONLY, told=True)
 def curl_stream(ask):
     show(heard(curl(ask, "-N", stream=True, **USAGE).splitlines()))
 
 
-@case(unseen={"hooks": "a bare socket", "inject": "a bare socket"})
+@case(unseen={"default": "a bare socket", "inject": "a bare socket"})
 def bare_socket(ask):
     import socket
 
@@ -724,19 +724,20 @@ def bare_socket(ask):
 
 @case(branches=True)
 def threads_of_all(ask):
+    clients, start = (httpx.Client(), httpx2.Client(), requests.Session()), threading.Barrier(4)
     jobs = {
-        "httpx": lambda: httpx.post(url(), json=ask.chat(who="httpx")).json(),
-        "httpx2": lambda: httpx2.post(url(), json=ask.chat(who="httpx2")).json(),
-        "requests": lambda: requests.post(url(), json=ask.chat(who="requests")).json(),
+        "httpx": lambda: clients[0].post(url(), json=ask.chat(who="httpx")).json(),
+        "httpx2": lambda: clients[1].post(url(), json=ask.chat(who="httpx2")).json(),
+        "requests": lambda: clients[2].post(url(), json=ask.chat(who="requests")).json(),
         "urllib": lambda: json.load(urllib.request.urlopen(urllib_request(ask, who="urllib"))),
     }
     results = {}
-    workers = [
-        threading.Thread(
-            target=lambda name=name: results.update({name: jobs[name]()["usage"]["prompt_tokens"]})
-        )
-        for name in jobs
-    ]
+
+    def one(name):
+        start.wait()
+        results[name] = jobs[name]()["usage"]["prompt_tokens"]
+
+    workers = [threading.Thread(target=one, args=(name,)) for name in jobs]
     for worker in workers:
         worker.start()
     for worker in workers:

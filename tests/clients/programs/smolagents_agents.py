@@ -2,7 +2,7 @@
 
 import logging
 
-from casebook import case, get_time, get_weather, main, show
+from casebook import case, main, show, work
 from smolagents import CodeAgent, LogLevel, OpenAIServerModel, ToolCallingAgent, tool
 
 logging.disable(logging.WARNING)
@@ -16,7 +16,7 @@ def weather(city: str) -> str:
     Args:
         city: the city
     """
-    return get_weather(city)
+    return work("weather", city)
 
 
 @tool
@@ -26,7 +26,7 @@ def clock(city: str) -> str:
     Args:
         city: the city
     """
-    return get_time(city)
+    return work("clock", city)
 
 
 def model(ask):
@@ -73,7 +73,7 @@ def two_tools_streamed(ask):
 @case(sessions=1)
 def code_agent(ask):
     agent = CodeAgent(tools=[weather], model=model(ask), verbosity_level=LogLevel.OFF)
-    show(agent.run(ask.prompt("<<say <code>\nfinal_answer(weather('Paris'))\n</code>>>")))
+    show(agent.run(ask.prompt("<<say <code>\nfinal_answer(weather('Paris'))\n</code>\n>>")))
 
 
 if __name__ == "__main__":
