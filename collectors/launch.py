@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracekit.collectors.engine.process import MetricsProcess
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
@@ -41,6 +42,7 @@ def record(  # noqa: PLR0913
     hash_key: Path | None = None,
     sample_power: bool = True,
     power_interval_s: float = 0.05,
+    engine_metrics: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     on_tick: Callable[[], None] = lambda: None,
@@ -53,6 +55,8 @@ def record(  # noqa: PLR0913
     spool_directory : where the records go; made if missing.
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
+    engine_metrics : pages of server metrics to sample; empty: those of private servers that the agent calls;
+        None: none.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
     on_tick : called some five times a second while the command runs; must be quick and raise nothing.
@@ -79,6 +83,9 @@ def record(  # noqa: PLR0913
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
+    metrics = MetricsProcess(directory, run["clock"], notes)
+    if engine_metrics is not None:
+        metrics.start(engine_metrics, signals.outside)
     sampler = None
     if sample_power:
         sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
@@ -87,9 +94,11 @@ def record(  # noqa: PLR0913
         child = _spawn(command, surroundings, signals.outside)
         code = _Watch(child, signals, notes, others, on_tick).code()
     finally:
+        metrics.hurry()
         if sampler is not None:
             _await_first_record(sampler, directory)
             _stop(sampler)
+        metrics.stop()
         signals.restore()
         _adopt_orphans(False)
         os.close(lock)

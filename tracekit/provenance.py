@@ -29,7 +29,8 @@ class Host:
 class NotSeen:
     """What the recording knows it missed; every field counts something.
 
-    `bad_rows` (by reason) and `calls_without_end` are of imports.
+    `engine_metrics` names servers whose metrics were not read, and why. `bad_rows` (by reason) and
+    `calls_without_end` are of imports.
     """
 
     calls_without_tokens: int = 0
@@ -43,6 +44,7 @@ class NotSeen:
     lost_records: int = 0
     unfit_values: int = 0
     power: str | None = None
+    engine_metrics: list[str] = field(default_factory=list)
     bad_rows: dict[str, int] = field(default_factory=dict)
     calls_without_end: int = 0
 

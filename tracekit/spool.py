@@ -20,6 +20,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | session_end | id, status, error_type, score |
 | mark | pid, session, name, value |
 | power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
+| engine | host, endpoint, engine, model, engine_rank, running_requests, waiting_requests, kv_fraction, prefix_query_tokens_total, prefix_hit_tokens_total, preemptions_total, prompt_tokens_total, generation_tokens_total; what the server does not tell is absent |
 | note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,

@@ -47,7 +47,15 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         unreadable_lines=spool.unreadable_lines,
         lost_records=_lost(spool, notes),
         power=str(power[0].get("detail")) if power else None,
+        engine_metrics=_without_metrics(spool, notes),
     )
+
+
+def _without_metrics(spool: Spool, notes: Iterable[Record]) -> list[str]:
+    """Servers whose metrics never were there, ENDPOINT: WHY."""
+    sampled = {record.get("endpoint") for record in spool.records if record["t"] == "engine"}
+    told = [str(note.get("detail")) for note in notes if note.get("what") == "engine_metrics_unavailable"]
+    return sorted({words for words in told if words.rpartition(": ")[0] not in sampled})
 
 
 def _lacks_tokens(call: Call) -> bool:

@@ -98,6 +98,7 @@ def _rows(
     attempts = [(call, index, attempt) for call in calls for index, attempt in enumerate(call.attempts)]
     marks = [record for record in spool.records if record["t"] == "mark"]
     power = [record for record in spool.records if record["t"] == "power"]
+    engine = [record for record in spool.records if record["t"] == "engine"]
     by_key = {session.key: session.row_id for session in sessions if session.key}
     host = spool.run.get("host")
     rows: dict[Kind, list[Row]] = {
@@ -105,10 +106,13 @@ def _rows(
         Kind.LLM_CALL: [call_row(call, lineage, links.get(call), host) for call in calls],
         Kind.TOOL_SPAN: [tool_row(span, host) for span in spans],
     }
-    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks) + len(power)))
+    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks) + len(power) + len(engine)))
     rows[Kind.HTTP_ATTEMPT] = [
         attempt_row(next(row_ids), call, index, attempt, host) for call, index, attempt in attempts
     ]
     rows[Kind.MARK] = [mark_row(next(row_ids), record, host, by_key) for record in marks]
     rows[Kind.POWER_SAMPLE] = [sample_row(next(row_ids), record, Kind.POWER_SAMPLE, host) for record in power]
+    rows[Kind.ENGINE_SAMPLE] = [
+        sample_row(next(row_ids), record, Kind.ENGINE_SAMPLE, host) for record in engine
+    ]
     return rows

@@ -15,10 +15,12 @@ def recording_lines(path: Path) -> Iterator[str]:
     """The lines, without line ends."""
     trace = Trace.open(path)
     calls = trace.count(Kind.LLM_CALL)
+    of_engines = trace.count(Kind.ENGINE_SAMPLE)
+    metrics = plural(of_engines, "engine sample")
     yield (
         f"tracekit: {plural(calls, 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
         f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
-        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')} -> {path}"
+        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')}{f', {metrics}' if of_engines else ''} -> {path}"
     )
     gaps = list(not_seen_lines(trace.provenance.not_seen))
     if gaps:
@@ -35,6 +37,9 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
     if not_seen.power:
         yield f"GPU power ({not_seen.power})"
+    for words in not_seen.engine_metrics:
+        endpoint, _, why = words.rpartition(": ")
+        yield f"metrics of the server {endpoint} ({why})"
     if not_seen.calls_without_tokens:
         yield f"tokens of {plural(not_seen.calls_without_tokens, 'call')}"
     if not_seen.interrupted_calls:
