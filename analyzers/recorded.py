@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.engine_load import EngineLoad, engine_loads
 from tracekit.analyzers.power import DeviceEnergy, device_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
 from tracekit.analyzers.session_table import ANSWERED, LATENCIES, session_table
@@ -55,6 +56,7 @@ class Recorded:
     tokens_by_class: dict[str, int] | None
     prefix: PrefixReuse
     power: list[DeviceEnergy]
+    engines: list[EngineLoad]
     models: list[str]
     prompts_on_server: int
     sessions: pl.DataFrame
@@ -101,6 +103,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         tokens_by_class=_by_class(answered),
         prefix=prefix_reuse(trace),
         power=power,
+        engines=engine_loads(trace),
         models=sorted(calls["model"].drop_nulls().unique().to_list()),
         prompts_on_server=int(answered["continues"].sum()),
         sessions=session_table(sessions, calls, tools, where),

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracekit.collectors.engine.process import MetricsProcess
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.host_clock import boot_id
 from tracekit.collectors.inside.clock import Clock
@@ -52,6 +53,7 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     sample_power: bool = True,
     power_interval_s: float = 0.05,
     ask_clocks: Sequence[str] = (),
+    engine_metrics: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
     choices: Mapping[str, str] | None = None,
@@ -67,6 +69,8 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
     ask_clocks : HOST:PORT of hosts that `tracekit sample --serve` runs on, to merge their traces with this one.
+    engine_metrics : pages of server metrics to sample; empty: those of private servers that the agent calls;
+        None: none.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
     choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
@@ -98,31 +102,23 @@ def record(  # noqa: PLR0913  (what a recording can be told)
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
-    sampler = SamplerProcess(directory, run["clock"], notes)
-    proxy = None
+    beside = _Companions(directory, run, notes, signals.outside)
     orphans: set[int] = set()
-    if sample_power:
-        words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
-        sampler.start(power_interval_s, signals.outside, words)
     try:
+        beside.read_engines(engine_metrics)
+        if sample_power:
+            beside.sample_power(power_interval_s, ask_clocks)
         if proxy_variables is not None:
-            with contextlib.suppress(ProxyDidNotStart):
-                proxy = Proxy.start(command, surroundings, directory, notes, signals.outside, proxy_variables)
-                run["proxy"] = [] if proxy is None else proxy.addresses.names
-                _write_run(directory, run)
-        if proxy is not None:
-            surroundings = proxy.environment(surroundings)
-        others = _children()  # the samplers, and what this process had started before
+            surroundings = beside.forward(command, surroundings, proxy_variables)
+        others = _children()  # our own, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
-        if proxy is not None:
-            proxy.serve(child)
-        watch = _Watch(child, signals, notes, others, on_tick, proxy)
+        if beside.proxy is not None:
+            beside.proxy.serve(child)
+        watch = _Watch(child, signals, notes, others, on_tick, beside.proxy)
         code = watch.code()
         orphans = watch.orphans
     finally:
-        if proxy is not None and not proxy.release(orphans):
-            _stop(proxy.pid)
-        sampler.stop()
+        beside.stop(orphans)
         signals.restore()
         _adopt_orphans(False)
         os.close(lock)
@@ -248,6 +244,49 @@ def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) 
         raise LaunchFailed.not_found(command[0]) from error
     except OSError as error:
         raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
+
+
+class _Companions:
+    """The recorder's own processes beside the agent: power, servers' metrics, the proxy."""
+
+    def __init__(self, directory: Path, run: dict[str, Any], notes: Writer, mask: set[Any]) -> None:
+        self._directory = directory
+        self._run = run
+        self._notes = notes
+        self._mask = mask
+        self._metrics = MetricsProcess(directory, run["clock"], notes)
+        self._sampler = SamplerProcess(directory, run["clock"], notes)
+        self.proxy: Proxy | None = None
+
+    def read_engines(self, pages: Sequence[str] | None) -> None:
+        if pages is not None:
+            self._metrics.start(pages, self._mask)
+
+    def sample_power(self, interval_s: float, ask_clocks: Sequence[str]) -> None:
+        words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
+        self._sampler.start(interval_s, self._mask, words)
+
+    def forward(
+        self, command: Sequence[str], surroundings: dict[str, str], variables: tuple[str, ...]
+    ) -> dict[str, str]:
+        """The agent's environment with the proxy's addresses in it, if there is anything to forward."""
+        try:
+            self.proxy = Proxy.start(
+                command, surroundings, self._directory, self._notes, self._mask, variables
+            )
+        except ProxyDidNotStart:
+            return surroundings
+        self._run["proxy"] = [] if self.proxy is None else self.proxy.addresses.names
+        _write_run(self._directory, self._run)
+        return surroundings if self.proxy is None else self.proxy.environment(surroundings)
+
+    def stop(self, orphans: set[int]) -> None:
+        """End all of them, but for a proxy that processes left behind still need."""
+        self._metrics.hurry()
+        if self.proxy is not None and not self.proxy.release(orphans):
+            _stop(self.proxy.pid)
+        self._sampler.stop()
+        self._metrics.stop()
 
 
 def _stop(process: int) -> None:

@@ -45,6 +45,7 @@ class NotSeen:
     them with `--usage inject`; `usage_refusals` (by host) would not be asked.
     `power` is why there are no samples of GPUs at all, `power_faults` what was wrong with single devices, by what;
     `clocks` names hosts whose clock was asked for in vain;
+    `engine_metrics` names servers whose metrics were not read, and why;
     `bad_rows` (by reason) and `calls_without_end` are of imports.
     """
 
@@ -66,6 +67,7 @@ class NotSeen:
     power: str | None = None
     power_faults: dict[str, int] = field(default_factory=dict)
     clocks: dict[str, int] = field(default_factory=dict)
+    engine_metrics: list[str] = field(default_factory=list)
     bad_rows: dict[str, int] = field(default_factory=dict)
     calls_without_end: int = 0
 

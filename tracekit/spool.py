@@ -25,6 +25,7 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | power | id (of its device), power_w, power_source, power_average_w, energy_counter_j, reason, energy_reason; at times also utilization_gpu, utilization_memory, utilization_reason, memory_used_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, process_pids, process_memory_bytes; any key of a `device` record overrides it |
 | clock | wall_offset_ns (the wall clock less the recording's), slept_ns (suspended since the host's start), synchronized, max_error_ns (the kernel's own bound): every 10 s, and after a step or a sleep |
 | clock_exchange | peer, peer_boot_id, received_ns and replied_ns (on its monotonic clock), returned_ns; `ns` is when the question left |
+| engine | host, endpoint, engine, model, engine_rank, running_requests, waiting_requests, kv_fraction, prefix_query_tokens_total, prefix_hit_tokens_total, preemptions_total, prompt_tokens_total, generation_tokens_total; what the server does not tell is absent |
 | note | pid, what, detail, by_proxy (of a process that was not followed: whether it has an address of the proxy): something that was not seen, or went wrong; counted in the trace's metadata |
 
 ``job`` names what a thread does between two starts or submits, since pools use their threads again. ``agent_run`` is one outermost run of an agent, as its framework reports it; ``trace_session`` and ``trace`` are

@@ -58,12 +58,20 @@ def not_seen(spool: Spool, calls: Sequence[Call], spans: Iterable[ToolSpan]) -> 
         power=str(power[0].get("detail")) if power else None,
         power_faults=_tally(notes, "power_fault"),
         clocks=_tally(notes, "clock_silent", "clock_unavailable"),
+        engine_metrics=_without_metrics(spool, notes),
     )
 
 
 def _content(run: Record) -> str:
     choices = run.get("choices")
     return str(choices.get("content") or "none") if isinstance(choices, dict) else "none"
+
+
+def _without_metrics(spool: Spool, notes: Iterable[Record]) -> list[str]:
+    """Servers whose metrics never were there, ENDPOINT: WHY."""
+    sampled = {record.get("endpoint") for record in spool.records if record["t"] == "engine"}
+    told = [str(note.get("detail")) for note in notes if note.get("what") == "engine_metrics_unavailable"]
+    return sorted({words for words in told if words.rpartition(": ")[0] not in sampled})
 
 
 def _lacks_tokens(call: Call) -> bool:

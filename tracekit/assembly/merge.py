@@ -23,6 +23,7 @@ from tracekit.assembly.row import (
     attempt_row,
     call_row,
     clock_row,
+    engine_row,
     mark_row,
     session_row,
     tool_row,
@@ -104,7 +105,7 @@ def assemble(spool: Spool, *, software_version: str) -> Merged:
     for session in sessions:
         connect(session, links)
     rows = _rows(spool, sessions, calls, spans, lineage, links, next_row)
-    next_row += len(rows[Kind.HTTP_ATTEMPT]) + len(rows[Kind.MARK])
+    next_row += len(rows[Kind.HTTP_ATTEMPT]) + len(rows[Kind.MARK]) + len(rows[Kind.ENGINE_SAMPLE])
     unfit: list[str] = []
     tables = {kind: table_of(kind, rows[kind], unfit.append) for kind in Kind if rows.get(kind)}
     power = [record for record in spool.records if record["t"] == "power"]
@@ -144,6 +145,7 @@ def _rows(
     attempts = [(call, index, attempt) for call in calls for index, attempt in enumerate(call.attempts)]
     marks = [record for record in spool.records if record["t"] == "mark"]
     clocks = [record for record in spool.records if record["t"] in CLOCK_MARKS]
+    engine = [record for record in spool.records if record["t"] == "engine"]
     by_key = {session.key: session.row_id for session in sessions if session.key}
     host = spool.run.get("host")
     rows: dict[Kind, list[Row]] = {
@@ -151,10 +153,11 @@ def _rows(
         Kind.LLM_CALL: [call_row(call, lineage, links.get(call), host) for call in calls],
         Kind.TOOL_SPAN: [tool_row(span, host) for span in spans],
     }
-    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks) + len(clocks)))
+    row_ids = iter(range(next_row, next_row + len(attempts) + len(marks) + len(clocks) + len(engine)))
     rows[Kind.HTTP_ATTEMPT] = [
         attempt_row(next(row_ids), call, index, attempt, host) for call, index, attempt in attempts
     ]
     rows[Kind.MARK] = [mark_row(next(row_ids), record, host, by_key) for record in marks]
     rows[Kind.MARK] += [clock_row(next(row_ids), record, host) for record in clocks]
+    rows[Kind.ENGINE_SAMPLE] = [engine_row(next(row_ids), record, host) for record in engine]
     return rows

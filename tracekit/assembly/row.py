@@ -14,7 +14,7 @@ from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.token_class import class_bytes
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import Status
+from tracekit.schema import Kind, Status, columns_of
 from tracekit.spool import Record
 
 Row = dict[str, Any]
@@ -210,3 +210,15 @@ def clock_row(row_id: int, record: Record, host: str | None) -> Row:
         "name": CLOCK_MARKS[record["t"]],
         "text": json.dumps(told, separators=(",", ":")),
     }
+
+
+def engine_row(row_id: int, record: Record, host: str | None) -> Row:
+    """A sample of a server's metrics, with every key that has a column."""
+    names = {column.name for column in columns_of(Kind.ENGINE_SAMPLE)} - {
+        "kind",
+        "row_id",
+        "start_ns",
+        "host",
+    }
+    facts = {name: record[name] for name in names & record.keys()}
+    return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts}

@@ -53,6 +53,14 @@ from tracekit.errors import TracekitError
     help="Seconds between power samples.",
 )
 @click.option(
+    "--engine-metrics",
+    multiple=True,
+    metavar="auto|off|URL",
+    default=("auto",),
+    help="Sample the /metrics of vLLM, SGLang, llama.cpp or TGI: of servers on loopback or private addresses that CMD "
+    "calls (auto), of none (off), or of URL; may be repeated.  [default: auto]",
+)
+@click.option(
     "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
 )
 @click.option(
@@ -85,6 +93,7 @@ def command(
     usage: str,
     content: str,
     power_interval: float,
+    engine_metrics: tuple[str, ...],
     labels: tuple[str, ...],
     proxy: str,
     proxy_variables: tuple[str, ...],
@@ -127,6 +136,7 @@ def command(
             version=__version__,
             hash_key=hash_key,
             power_interval_s=power_interval,
+            engine_metrics=_metrics_pages(engine_metrics),
             ask_clocks=clocks,
             labels=labels_of(labels),
             choices={"usage": usage, "content": content},
@@ -192,6 +202,25 @@ def _program(cmd: tuple[str, ...]) -> str:
     """The script that an interpreter was given, else the command itself."""
     script = next((word for word in cmd[1:] if word.endswith((".py", ".sh", ".js"))), None)
     return script or cmd[0]
+
+
+def _metrics_pages(given: tuple[str, ...]) -> list[str] | None:
+    """The pages named; empty for the servers that the command calls, None for none."""
+    from tracekit.collectors.engine.endpoint import Endpoint
+
+    words = set(given)
+    if words & {"auto", "off"}:
+        if len(words) > 1:
+            raise click.BadParameter(
+                "choose auto, off, or pages by their URLs", param_hint="--engine-metrics"
+            )
+        return [] if "auto" in words else None
+    for url in given:
+        try:
+            Endpoint.of_url(url)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--engine-metrics") from error
+    return list(given)
 
 
 def labels_of(labels: tuple[str, ...]) -> dict[str, str]:

@@ -76,6 +76,7 @@ def recorded_document(recorded: Recorded) -> Document:
         },
         "prefix": asdict(recorded.prefix),
         "power": [asdict(gpu) for gpu in recorded.power],
+        "engines": [asdict(load) for load in recorded.engines],
         "energy_j": _measured_energy(recorded),
         "per_session": [_session(row) for row in recorded.sessions.iter_rows(named=True)],
     }

@@ -16,10 +16,12 @@ from tracekit.units import percent
 def counted(path: Path) -> str:
     """What a trace holds, in a phrase."""
     trace = Trace.open(path)
+    of_engines = trace.count(Kind.ENGINE_SAMPLE)
+    metrics = f", {plural(of_engines, 'engine sample')}" if of_engines else ""
     return (
         f"{plural(trace.count(Kind.LLM_CALL), 'LLM call')} in {plural(trace.count(Kind.SESSION), 'session')}, "
         f"{plural(trace.count(Kind.TOOL_SPAN), 'tool span')}, "
-        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')}"
+        f"{plural(trace.count(Kind.POWER_SAMPLE), 'power sample')}{metrics}"
     )
 
 
@@ -77,10 +79,7 @@ def content_words(content: str) -> str:
 
 def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     """One phrase for each thing that the recording knows it missed."""
-    if not_seen.power:
-        yield f"GPU power ({not_seen.power})"
-    yield from (f"power in full ({fault})" for fault in sorted(not_seen.power_faults))
-    yield from (f"the clock of {host}" for host in sorted(not_seen.clocks))
+    yield from _samples_not_seen(not_seen)
     yield from _tokens_not_seen(not_seen)
     if not_seen.interrupted_calls:
         yield f"the end of {plural(not_seen.interrupted_calls, 'call')} (interrupted)"
@@ -105,6 +104,17 @@ def not_seen_lines(not_seen: NotSeen) -> Iterator[str]:
     if not_seen.lost_records:
         yield f"{plural(not_seen.lost_records, 'record')} that could not be written"
     yield from _not_in_source(not_seen)
+
+
+def _samples_not_seen(not_seen: NotSeen) -> Iterator[str]:
+    """Power, clocks of other hosts, metrics of servers."""
+    if not_seen.power:
+        yield f"GPU power ({not_seen.power})"
+    yield from (f"power in full ({fault})" for fault in sorted(not_seen.power_faults))
+    yield from (f"the clock of {host}" for host in sorted(not_seen.clocks))
+    for words in not_seen.engine_metrics:
+        endpoint, _, why = words.rpartition(": ")
+        yield f"metrics of the server {endpoint} ({why})"
 
 
 def _tokens_not_seen(not_seen: NotSeen) -> Iterator[str]:

@@ -115,6 +115,8 @@ def _print_recorded(console: Console, recorded: Document) -> None:
         console.print(_token_table(recorded))
     for gpu in recorded["power"]:
         _line(console, _power_line(gpu))
+    if recorded["engines"]:
+        console.print(_engine_table(recorded["engines"]))
     console.print(_session_table(recorded["per_session"]))
 
 
@@ -211,6 +213,39 @@ def _joules(value_j: float | None, error_j: float | None) -> str:
     if value_j is None or error_j is None:
         return units.energy(value_j)
     return f"{units.energy(value_j)} +-{units.energy(error_j)}"
+
+
+def _engine_table(loads: list[Document]) -> Table:
+    table = _table(
+        "Servers' own metrics (all their clients)",
+        "server",
+        "model",
+        "samples",
+        "running",
+        "waiting",
+        "KV in use",
+        "prefix hits",
+        "preemptions",
+    )
+    for load in loads:
+        restarts = f", restarted {load['restarts']} x" if load["restarts"] else ""
+        table.add_row(
+            f"{load['engine']} {load['endpoint']}{restarts}",
+            load["model"] or "-",
+            units.count(load["samples"]),
+            _level(load["running"], "{:.1f} / {:.0f}"),
+            _level(load["waiting"], "{:.1f} / {:.0f}"),
+            _level(load["kv_fraction"], "{:.1%} / {:.1%}"),
+            units.percent(load["hit_share"]),
+            units.count(load["preemptions"]),
+        )
+    table.caption = "running, waiting, KV in use: mean / max"
+    table.caption_justify = "left"
+    return table
+
+
+def _level(level: Document | None, form: str) -> str:
+    return "-" if level is None else form.format(level["mean"], level["max"])
 
 
 def _session_table(sessions: list[Document]) -> Table:
