@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -122,7 +123,19 @@ def awaited(directory, kind, count):
     raise AssertionError(f"no {count} {kind} records")
 
 
+def hears_sigterm(process):
+    """Whether it has come so far that it catches the signal, or is gone."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def ended(process):
+    while not hears_sigterm(process):
+        time.sleep(0.01)
     process.terminate()
     return process.wait(timeout=PATIENCE_S)
 
