@@ -270,8 +270,11 @@ class MeasuringRefused(TracekitError):
         return cls(f"The device '{device}' cannot be used: {reason}. Known are cpu, cuda and cuda:NUMBER.")
 
     @classmethod
-    def too_few_gpus(cls, tp: int, count: int) -> Self:
-        return cls(f"--tp {tp} needs {tp} GPUs, and {count} can be used. Without --tp one GPU is measured.")
+    def tensor_parallel(cls, tp: int, count: int) -> Self:
+        return cls(
+            f"--tp {tp} is not measured yet, whatever GPUs are there ({count} can be used). Without --tp one GPU is "
+            "measured; for several, give `tracekit calibrate` measured rows, or a trace."
+        )
 
     @classmethod
     def journal(cls, path: Path, reason: str) -> Self:

@@ -32,10 +32,10 @@ def default_device() -> str:
 
 
 def set_up(where: str, model: Model, tp: int = 1) -> Setup:
-    """Raises MeasuringRefused: a model that is not built here, no such device, too few GPUs."""
-    shape = ModelShape.of(model, tp)
+    """Raises MeasuringRefused: a model that is not built here, no such device, several GPUs."""
     if tp > 1:
-        raise MeasuringRefused.too_few_gpus(tp, gpu_count())
+        raise MeasuringRefused.tensor_parallel(tp, gpu_count())
+    shape = ModelShape.of(model, tp)
     idle_w = _idle_w(where)
     device = TorchDevice(where, shape)
     meter = meter_of([device.uuid] if device.uuid else [])

@@ -16,17 +16,7 @@ from tracekit.reports.tables import plain_table
 from tracekit.reports.terminal import wide_console
 
 SCHEMA_VERSION = 1
-HEADINGS = (
-    "TP",
-    "points",
-    "batches",
-    "step time",
-    "error left",
-    "power",
-    "error left",
-    "prompts",
-    "error left",
-)
+HEADINGS = ("TP", "points", "batches", "step time", "error left", "power", "error left")
 Document = dict[str, Any]
 
 
@@ -97,17 +87,7 @@ def print_calibration(found: Calibrated, console: Console | None = None) -> None
     table = plain_table(
         "Measured / analytic, from the smallest to the largest batch", "model", "GPU", "engine"
     )
-    for heading in (
-        "TP",
-        "points",
-        "batches",
-        "step time",
-        "error left",
-        "power",
-        "error left",
-        "prompts",
-        "error left",
-    ):
+    for heading in HEADINGS:
         table.add_column(heading, justify="right")
     for calibration in found.calibrations:
         table.add_row(
