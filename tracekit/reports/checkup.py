@@ -17,7 +17,7 @@ from tracekit.analyzers.kernels.code_file import CodeFile
 from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
-HOOKED_CLIENTS = ("httpx", "httpx2")
+HOOKED_CLIENTS = ("httpx", "httpx2", "aiohttp", "urllib3", "websockets")
 
 
 @dataclass(frozen=True)

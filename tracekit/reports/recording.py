@@ -25,8 +25,8 @@ def recording_lines(path: Path) -> Iterator[str]:
         yield "tracekit: not seen: " + "; ".join(gaps)
     if not calls:
         yield (
-            "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded; "
-            "`tracekit doctor` shows what is there."
+            "tracekit: no LLM call was seen. Python clients on httpx, httpx2, aiohttp, urllib3 (so requests), "
+            "http.client or websockets are recorded; `tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
 
