@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 
+from .http_body import Body
+from .http_framing import Framing
 from .outgoing import Outgoing, outgoing
 from .state import STATE
+from .wire_file import listened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,10 +214,6 @@ def _quietly_end(sent: Outgoing, error: BaseException) -> None:
 def _attach(response: Any, exchange: Exchange) -> None:
     """Listen to what the response reads from here on."""
     try:
-        from .http_body import Body
-        from .http_framing import Framing
-        from .wire_file import listened
-
         headers = response.headers
         exchange.headers(
             response.status, headers.get("content-type") or "", headers.get("content-encoding") or ""
