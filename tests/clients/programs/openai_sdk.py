@@ -507,6 +507,24 @@ def two_conversations(ask):
             show(said(answer))
 
 
+@case(sessions=2)
+def named_sessions(ask):
+    import contextlib
+
+    try:
+        from tracekit import session
+    except ImportError:  # an agent that is instrumented by hand also runs where nothing records it
+
+        def session(name):
+            return contextlib.nullcontext()
+
+    client = OpenAI()
+    for name in ("Ann", "Bob"):
+        with session(name):
+            for turn in range(2):
+                show(said(client.chat.completions.create(**ask.chat(who=name + str(turn)))))
+
+
 @case()
 def three_choices(ask):
     result = OpenAI().chat.completions.create(**ask.chat(n=3))
