@@ -16,9 +16,14 @@ from tracekit.units import ratio_of as ratio
 
 
 def analysis_document(
-    trace: Trace, recorded: Recorded, replays: list[Document], assumptions: list[str], sources: dict[str, str]
+    trace: Trace,
+    recorded: Recorded,
+    replays: list[Document],
+    assumptions: list[str],
+    sources: dict[str, str],
+    over_time: Document | None = None,
 ) -> Document:
-    """Everything `analyze` says, in the contract's keys."""
+    """Everything `analyze` says, in the contract's keys; `over_time` are those of `recorded` that charts need."""
     labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {
         "schema_version": SCHEMA_VERSION,
@@ -26,7 +31,7 @@ def analysis_document(
         "headline": _headline(recorded, replays),
         "origin": trace.provenance.origin,
         "labels": trace.provenance.labels,
-        "recorded": recorded_document(recorded),
+        "recorded": recorded_document(recorded) | (over_time or {}),
         "replays": replays,
         "assumptions": [
             *_prompt_notes(recorded),
@@ -79,6 +84,8 @@ def recorded_document(recorded: Recorded) -> Document:
         "engines": [asdict(load) for load in recorded.engines],
         "energy_j": _measured_energy(recorded),
         "per_session": [_session(row) for row in recorded.sessions.iter_rows(named=True)],
+        "timeline": None,
+        "critical_paths": None,
     }
 
 

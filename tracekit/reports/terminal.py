@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tracekit import units
 from tracekit.reports.recording import plural
+from tracekit.reports.words import CAUSES, CLASSES, fleet_name
 
 Document = dict[str, Any]
 
@@ -22,22 +23,6 @@ _LATENCIES = (
     ("queue", "queue_s"),
     ("session", "session_s"),
 )
-_CAUSES = {
-    "transfer": "waiting for KV transfer",
-    "imbalance": "work queued elsewhere",
-    "tool_wait": "tools running",
-    "client_wait": "client thinking",
-    "peer_call": "session busy elsewhere",
-    "no_demand": "no demand",
-}
-_CLASSES = {
-    "instruction": "instruction",
-    "few_shot": "few-shot",
-    "user": "user",
-    "llm_history": "LLM history",
-    "tool_history": "tool history",
-    "output": "output",
-}
 _UNCOUNTED = {"estimated": "of these estimated by bytes"}
 SLOWEST = 8
 FILE_WIDTH = 120
@@ -181,7 +166,7 @@ def _token_table(recorded: Document) -> Table:
                 table.add_row(f"  {words} ({plural(part['calls'], 'call')})", units.count(part[side]))
     table.add_section()
     if tokens["by_class"] is not None:
-        for key, label in _CLASSES.items():
+        for key, label in CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
     table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
@@ -289,7 +274,7 @@ def _kv_use(fraction: Document) -> str:
 
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
-    table = _table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
+    table = _table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
 
     def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
         table.add_row(label, *values, end_section=end)
@@ -314,7 +299,7 @@ def _replay_table(replays: list[Document]) -> Table:
             for replay in replays
         ),
     )
-    for cause, label in _CAUSES.items():
+    for cause, label in CAUSES.items():
         if any(replay["idle_s"][cause] for replay in replays):
             row(
                 f"  {label}",
@@ -345,17 +330,6 @@ def _replay_table(replays: list[Document]) -> Table:
     if any(replay["calls_failed"] for replay in replays):
         row("calls refused", (units.count(replay["calls_failed"]) for replay in replays))
     return table
-
-
-def _fleet_name(fleet: Document) -> str:
-    return " + ".join(_pool_name(pool) for pool in fleet.get("pools", [fleet]))
-
-
-def _pool_name(pool: Document) -> str:
-    tp = f" TP{pool['tp']}" if pool["tp"] > 1 else ""
-    least = f"{pool['min_replicas']}-" if pool["min_replicas"] else ""
-    role = "" if pool["role"] == "both" else f" ({pool['role']})"
-    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}"
 
 
 def _pair(spread: Document | None) -> str:
