@@ -59,10 +59,10 @@ def check_report(output: Path, trace: Path, *, force: bool) -> None:
 
 def write_report(output: Path, format_name: str, document: dict[str, Any], *, force: bool) -> None:
     """Writes the report, atomically, or to stdout; says so on stderr."""
-    from tracekit.interchange.exported import write_lines
+    from tracekit.interchange.exported import write_parts
     from tracekit.reports.rendering import rendered
 
-    write_lines(output, [rendered(document, format_name)], force=force)
+    write_parts(output, [rendered(document, format_name)], force=force)
     if str(output) != STDOUT:
         click.echo(f"tracekit: wrote {output}", err=True)
 
