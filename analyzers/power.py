@@ -1,87 +1,92 @@
-"""Measured power: each GPU's joules by its counter and by integrating its watts, side by side."""
+"""Measured power: each device's joules by its counter and by integrating its watts, side by side."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-import polars as pl
 
-from tracekit.schema import Kind
-from tracekit.trace import Trace
+from tracekit.analyzers.metering.measured import MeasuredEnergy, MeteredGpu
+from tracekit.analyzers.metering.meter import Gap, Source
+from tracekit.analyzers.metering.steps import Route
+from tracekit.units import NS_PER_S
 
 DISAGREEMENT = 0.05
-LONGEST_GAP_S = 3.0
 
 
 @dataclass(frozen=True)
 class GpuEnergy:
-    """One GPU over the samples at hand; None where a source is missing.
+    """One device over the samples at hand; None where a source is missing.
 
-    `counter_j` is measured, `integral_j` integrated (trapezoid); `disagrees` flags more than 5 % between them.
+    `energy_j` is what all figures are made of, `bound_j` how far off it may be, `source` where it comes from.
+    `counter_j` is measured, `integral_j` integrated (trapezoid); `difference` is (integral - counter) / counter
+    over the time that has both; `disagrees` flags more than 5 %. Gaps are left out of all joules.
     """
 
     gpu: str
     name: str | None
+    device: str
     samples: int
     seconds: float
+    measured_s: float
+    energy_j: float | None
+    bound_j: float | None
+    source: str | None
     counter_j: float | None
     integral_j: float | None
-    mean_utilization: float | None
+    difference: float | None
     disagrees: bool
+    mean_utilization: float | None
+    serves: tuple[str, ...]
+    why: str
+    is_divided: bool
+    gaps: tuple[Gap, ...]
+
+    @classmethod
+    def of(cls, gpu: MeteredGpu, routes: Sequence[Route]) -> Self:
+        """The device's record; `routes` are those that its serving counts by."""
+        meter, reads = gpu.meter, gpu.reads
+        known = reads.utilization[~np.isnan(reads.utilization)]
+        difference = meter.disagreement
+        is_measured = meter.measured_j is not None
+        return cls(
+            gpu=reads.label,
+            name=reads.name,
+            device=reads.device,
+            samples=len(reads.t_ns),
+            seconds=(meter.end_ns - meter.start_ns) / NS_PER_S,
+            measured_s=float(meter.known_s[-1]),
+            energy_j=meter.measured_j,
+            bound_j=gpu.whole.bound_j if is_measured else None,
+            source=source_of(gpu),
+            counter_j=meter.counter_j,
+            integral_j=meter.integral_j,
+            difference=difference,
+            disagrees=difference is not None and abs(difference) > DISAGREEMENT,
+            mean_utilization=float(known.mean()) if len(known) else None,
+            serves=tuple(sorted({routes[index].endpoint for index in gpu.serving.routes})),
+            why=gpu.serving.why,
+            is_divided=reads.mig,
+            gaps=tuple(gpu.gaps),
+        )
 
 
-def gpu_energies(trace: Trace) -> list[GpuEnergy]:
-    """One record a GPU, ordered by host and index; empty without power samples."""
-    columns = [
-        "host",
-        "gpu_index",
-        "gpu_uuid",
-        "gpu_name",
-        "start_ns",
-        "power_w",
-        "energy_counter_j",
-        "utilization_gpu",
-    ]
-    table = trace.rows(Kind.POWER_SAMPLE, columns)
-    if not table.num_rows:
+def source_of(gpu: MeteredGpu) -> str | None:
+    """Where its joules come from: measured (counter), integrated (what power was), or both; None: none are known."""
+    found = set(np.unique(gpu.meter.source).tolist())
+    words = []
+    if Source.COUNTER in found:
+        words.append("measured (counter)")
+    if Source.WATTS in found:
+        words.append(f"integrated ({', '.join(gpu.reads.sources) or 'power of unknown source'})")
+    return " and ".join(words) or None
+
+
+def gpu_energies(measured: MeasuredEnergy | None) -> list[GpuEnergy]:
+    """One record a device, ordered by host and index; empty without power samples."""
+    if measured is None:
         return []
-    frame = pl.DataFrame(pl.from_arrow(table)).sort("host", "gpu_index", "start_ns")
-    groups = frame.partition_by("host", "gpu_index", maintain_order=True)
-    return [_energy(group) for group in groups]
-
-
-def _energy(frame: pl.DataFrame) -> GpuEnergy:
-    counter = frame["energy_counter_j"].drop_nulls()
-    counter_j = _counted_j(counter)
-    integral_j = _integral_j(frame.select("start_ns", "power_w").drop_nulls())
-    apart = (
-        counter_j is not None
-        and integral_j is not None
-        and abs(counter_j - integral_j) > DISAGREEMENT * counter_j
-    )
-    utilization = frame["utilization_gpu"].drop_nulls()
-    return GpuEnergy(
-        gpu=f"{frame['host'][0]}:{frame['gpu_index'][0]}",
-        name=frame["gpu_name"][0],
-        samples=len(frame),
-        seconds=(frame["start_ns"][-1] - frame["start_ns"][0]) / 1e9,
-        counter_j=counter_j,
-        integral_j=integral_j,
-        mean_utilization=float(utilization.to_numpy().mean()) if len(utilization) else None,
-        disagrees=apart,
-    )
-
-
-def _counted_j(counter: pl.Series) -> float | None:
-    """The counter's advance; None if it ever went backward: it was reset, and what it had counted is unknown."""
-    advances = counter.diff().drop_nulls()
-    return float(advances.sum()) if len(advances) and advances.to_numpy().min() >= 0 else None
-
-
-def _integral_j(frame: pl.DataFrame) -> float | None:
-    """Watts over time by trapezoids; None if the samples have a gap, over which nothing is known."""
-    time_s = (frame["start_ns"] - frame["start_ns"][0]).to_numpy() / 1e9 if len(frame) > 1 else np.zeros(0)
-    if not len(time_s) or np.diff(time_s).max() > LONGEST_GAP_S:
-        return None
-    return float(np.trapezoid(frame["power_w"].to_numpy(), time_s))
+    routes = () if measured.steps is None else measured.steps.routes
+    return [GpuEnergy.of(gpu, routes) for gpu in measured.gpus]

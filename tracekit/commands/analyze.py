@@ -11,6 +11,12 @@ import click
 from tracekit.commands.options import JSON, TRACE, FleetChoice, fleet_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracekit.analyzers.kernels.layout import Workload
+    from tracekit.analyzers.recorded import Recorded
+    from tracekit.analyzers.replay import Replay
+    from tracekit.analyzers.scenario import Fleet
     from tracekit.trace import Trace
 
 
@@ -19,11 +25,19 @@ if TYPE_CHECKING:
 )
 @TRACE
 @fleet_options
+@click.option(
+    "--serves",
+    multiple=True,
+    metavar="URL=HOST:GPU[,GPU]",
+    help="GPUs that answer calls to URL, by index or id, on the host that sampled them; repeatable. "
+    " [default: a server on loopback runs on its host's GPUs]",
+)
 @JSON
-def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
+def command(trace: Path, fleet: FleetChoice, serves: tuple[str, ...], as_json: bool) -> None:
     """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
-    Without fleet options it replays on one assumed GPU, and says so. Repeat --gpu to compare.
+    Without fleet options it replays on the GPUs whose power was recorded while they served, where the catalog
+    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare.
     """
     from tracekit.commands.blas import load_without_threads
 
@@ -32,7 +46,7 @@ def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
     from tracekit.reports.terminal import print_analysis
     from tracekit.trace import Trace
 
-    document = analysis(Trace.open(trace), fleet)
+    document = analysis(Trace.open(trace), fleet, serves)
     if as_json:
         click.echo(to_json(document))
     else:
@@ -42,9 +56,10 @@ def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
         print_analysis(document)
 
 
-def analysis(trace: Trace, choice: FleetChoice) -> dict[str, Any]:
+def analysis(trace: Trace, choice: FleetChoice, serves: Sequence[str] = ()) -> dict[str, Any]:
     """The document of a trace on the fleets chosen; without token counts it has no replays, and says so."""
     from tracekit.analyzers.isolated import isolated_sessions_j
+    from tracekit.analyzers.metering.serving import Serves
     from tracekit.analyzers.recorded import analyze_recording
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
@@ -56,16 +71,59 @@ def analysis(trace: Trace, choice: FleetChoice) -> dict[str, Any]:
 
     if not trace.count(Kind.LLM_CALL):
         raise TraceEmpty.of(trace.path, "LLM call", "Nothing was recorded that could be analyzed.")
-    recorded = analyze_recording(trace)
+    recorded = analyze_recording(trace, [Serves.parse(text) for text in serves])
     try:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
         return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {})
     announce_compilation()
-    replays = [replay_on(compiled.workload, fleet) for fleet in choice.fleets(recorded.models)]
+    served = _recorded_fleet(recorded, choice)
+    fleets = choice.fleets(recorded.models, served if not isinstance(served, str) else None)
+    replays = [replay_on(compiled.workload, fleet) for fleet in fleets]
     documents = [
         replay_document(replay, isolated_sessions_j(compiled.workload, replay.fleet)) for replay in replays
     ]
+    comparison, why = _comparison(recorded, compiled.workload, replays, served)
     return analysis_document(
-        trace, recorded, documents, replay_assumptions(compiled, replays), replay_sources(replays)
+        trace,
+        recorded,
+        documents,
+        [*why, *replay_assumptions(compiled, replays)],
+        replay_sources(replays),
+        comparison,
     )
+
+
+def _recorded_fleet(recorded: Recorded, choice: FleetChoice) -> Fleet | str:
+    """The fleet whose joules were measured; else why there is none to replay on, empty without samples."""
+    from tracekit.analyzers.metering.against_model import recorded_fleet
+    from tracekit.errors import TracekitError
+
+    if recorded.measured is None:
+        return ""
+    calibration = None if choice.calibration is None else str(choice.calibration)
+    fleet = recorded_fleet(recorded.measured, choice.tp, calibration)
+    if isinstance(fleet, str):
+        return fleet
+    try:
+        fleet.limits()
+    except TracekitError as error:
+        return str(error)
+    return fleet
+
+
+def _comparison(
+    recorded: Recorded, workload: Workload, replays: list[Replay], served: Fleet | str
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Measured against modelled on the recorded GPU and model; or a note on why that cannot be."""
+    from tracekit.analyzers.metering.against_model import compare
+    from tracekit.analyzers.replay import replay_on
+    from tracekit.reports.document import fleet_document
+    from tracekit.reports.measured import comparison_document
+
+    if isinstance(served, str) or recorded.measured is None:
+        return None, [f"measured joules are not compared with a replay: {served}"] if served else []
+    alike = [replay for replay in replays if replay.fleet.pools == served.pools]
+    replay = alike[0] if alike else replay_on(workload, served)
+    told = fleet_document(replay)
+    return comparison_document(compare(recorded.measured, replay), told, list(served.assumed)), []

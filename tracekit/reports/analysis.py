@@ -9,6 +9,15 @@ from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.recorded import Recorded
 from tracekit.assembly.token_class import CLASSES
 from tracekit.reports.document import SCHEMA_VERSION, Document
+from tracekit.reports.measured import (
+    energy_document,
+    measured_notes,
+    measured_sources,
+    power_document,
+    rows_document,
+    seconds_document,
+    sessions_joules,
+)
 from tracekit.reports.recording import not_seen_lines, plural
 from tracekit.trace import Trace
 from tracekit.units import percent, seconds
@@ -16,9 +25,14 @@ from tracekit.units import ratio_of as ratio
 
 
 def analysis_document(
-    trace: Trace, recorded: Recorded, replays: list[Document], assumptions: list[str], sources: dict[str, str]
+    trace: Trace,
+    recorded: Recorded,
+    replays: list[Document],
+    assumptions: list[str],
+    sources: dict[str, str],
+    comparison: Document | None = None,
 ) -> Document:
-    """Everything `analyze` says, in the contract's keys."""
+    """Everything `analyze` says, in the contract's keys; `comparison` is of measured and modelled joules."""
     labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {
         "schema_version": SCHEMA_VERSION,
@@ -28,8 +42,10 @@ def analysis_document(
         "labels": trace.provenance.labels,
         "recorded": recorded_document(recorded),
         "replays": replays,
+        **({} if recorded.measured is None else {"measured_against_modelled": comparison}),
         "assumptions": [
             *_prompt_notes(recorded),
+            *measured_notes(recorded),
             *([f"what was {trace.provenance.origin}: {labels}"] if labels else []),
             *assumptions,
         ],
@@ -37,6 +53,7 @@ def analysis_document(
             "recorded times": "measured in the client (when the app read the bytes)",
             "tokens": "the server's usage",
         }
+        | measured_sources(recorded)
         | sources,
         "not_seen": list(not_seen_lines(trace.provenance.not_seen)),
     }
@@ -71,20 +88,21 @@ def recorded_document(recorded: Recorded) -> Document:
             "by_class": recorded.tokens_by_class,
         },
         "prefix": asdict(recorded.prefix),
-        "power": [asdict(gpu) for gpu in recorded.power],
-        "energy_j": _measured_energy(recorded),
-        "per_session": [_session(row) for row in recorded.sessions.iter_rows(named=True)],
-    }
+        "power": [power_document(gpu) for gpu in recorded.power],
+        "energy_j": energy_document(recorded),
+    } | _per_row(recorded)
 
 
-def _measured_energy(recorded: Recorded) -> Document:
-    """Joules of all sampled GPUs; not attributed to calls: nothing says that they served them."""
-    counters = [gpu.counter_j for gpu in recorded.power if gpu.counter_j is not None]
-    whole = recorded.power and len(counters) == len(recorded.power)
+def _per_row(recorded: Recorded) -> Document:
+    """Entries a session; with measured joules also a call and a tool, and what GPUs did all the time."""
+    sessions = [_session(row) for row in recorded.sessions.iter_rows(named=True)]
+    if recorded.measured is None or not recorded.measured.serving:
+        return {"per_session": sessions}
+    joules = sessions_joules(recorded.measured)
     return {
-        "total": sum(counters) if whole else None,
-        "source": "measured (counter)" if whole else None,
-        "scope": "gpu",
+        **seconds_document(recorded.measured),
+        "per_session": [session | joules.get(session["session_id"], {}) for session in sessions],
+        **rows_document(recorded.measured),
     }
 
 

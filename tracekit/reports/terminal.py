@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from tracekit import units
+from tracekit.reports.joules import comparison_table, joules_table, power_line, session_joules
+from tracekit.reports.plain_table import plain_table
 
 Document = dict[str, Any]
 
@@ -68,6 +69,8 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
             _line(console, f"{what}: {labels}.")
         console.print()
         _print_recorded(console, recorded)
+        if document.get("measured_against_modelled"):
+            console.print(comparison_table(document["measured_against_modelled"]))
     print_replays(document, console)
     if document.get("next"):
         _line(console, f"Next: {document['next']}")
@@ -112,27 +115,14 @@ def _print_recorded(console: Console, recorded: Document) -> None:
     if recorded["tokens"]["input"] is not None:
         console.print(_token_table(recorded))
     for gpu in recorded["power"]:
-        _line(console, _power_line(gpu))
+        _line(console, power_line(gpu))
+    if any(recorded["energy_j"].get("by_phase", {}).values()):
+        console.print(joules_table(recorded))
     console.print(_session_table(recorded["per_session"]))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-    return table
-
-
 def _latency_table(part: Document) -> Table:
-    table = _table(
+    table = plain_table(
         "Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV"
     )
     for label, key in _LATENCIES:
@@ -150,7 +140,7 @@ def _latency_table(part: Document) -> Table:
 
 
 def _share_table(recorded: Document) -> Table:
-    table = _table("Where session time goes (measured)", "", "share")
+    table = plain_table("Where session time goes (measured)", "", "share")
     share = recorded["share"]
     table.add_row("LLM calls", units.percent(share["llm"]))
     table.add_row("tools", units.percent(share["tool"]))
@@ -168,7 +158,7 @@ def _share_table(recorded: Document) -> Table:
 
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
-    table = _table("Tokens (server's usage; classes by bytes)", "", "tokens")
+    table = plain_table("Tokens (server's usage; classes by bytes)", "", "tokens")
     table.add_row("input", units.count(tokens["input"]))
     table.add_row("output", units.count(tokens["output"]), end_section=tokens["by_class"] is not None)
     if tokens["by_class"] is not None:
@@ -179,18 +169,11 @@ def _token_table(recorded: Document) -> Table:
     return table
 
 
-def _power_line(gpu: Document) -> str:
-    flag = "; more than 5 % apart" if gpu["disagrees"] else ""
-    return (
-        f"{gpu['name']} ({gpu['gpu']}): {units.energy(gpu['counter_j'])} by counter, "
-        f"{units.energy(gpu['integral_j'])} integrated, over {units.seconds(gpu['seconds'])}{flag}"
-    )
-
-
 def _session_table(sessions: list[Document]) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
-    table = _table(
+    is_measured = any("energy_j" in session for session in shown)
+    table = plain_table(
         f"Sessions{more}",
         "session",
         "time",
@@ -202,6 +185,7 @@ def _session_table(sessions: list[Document]) -> Table:
         "tools",
         "both",
         "neither",
+        *(["energy"] if is_measured else []),
     )
     for session in shown:
         share = session["share"]
@@ -213,6 +197,7 @@ def _session_table(sessions: list[Document]) -> Table:
             units.count(session["tokens"]["input"]),
             units.count(session["tokens"]["output"]),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
+            *([session_joules(session)] if is_measured else []),
         )
     return table
 
@@ -223,7 +208,7 @@ def _kv_use(fraction: Document) -> str:
 
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
-    table = _table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
+    table = plain_table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
 
     def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
         table.add_row(label, *values, end_section=end)
