@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
-
 from tracekit.analyzers.metering.measured import MeasuredEnergy, MeteredGpu
 from tracekit.analyzers.metering.meter import Gap, Source
 from tracekit.analyzers.metering.steps import Route
-from tracekit.units import NS_PER_S
 
 DISAGREEMENT = 0.05
 
@@ -47,40 +44,36 @@ class GpuEnergy:
     @classmethod
     def of(cls, gpu: MeteredGpu, routes: Sequence[Route]) -> Self:
         """The device's record; `routes` are those that its serving counts by."""
-        meter, reads = gpu.meter, gpu.reads
-        known = reads.utilization[~np.isnan(reads.utilization)]
-        difference = meter.disagreement
-        is_measured = meter.measured_j is not None
+        difference = gpu.disagreement
         return cls(
-            gpu=reads.label,
-            name=reads.name,
-            device=reads.device,
-            samples=len(reads.t_ns),
-            seconds=(meter.end_ns - meter.start_ns) / NS_PER_S,
-            measured_s=float(meter.known_s[-1]),
-            energy_j=meter.measured_j,
-            bound_j=gpu.whole.bound_j if is_measured else None,
+            gpu=gpu.device.label,
+            name=gpu.device.name,
+            device=gpu.device.kind,
+            samples=gpu.samples,
+            seconds=gpu.seconds,
+            measured_s=gpu.measured_s,
+            energy_j=gpu.measured_j,
+            bound_j=None if gpu.measured_j is None else gpu.whole.bound_j,
             source=source_of(gpu),
-            counter_j=meter.counter_j,
-            integral_j=meter.integral_j,
+            counter_j=gpu.counter_j,
+            integral_j=gpu.integral_j,
             difference=difference,
             disagrees=difference is not None and abs(difference) > DISAGREEMENT,
-            mean_utilization=float(known.mean()) if len(known) else None,
+            mean_utilization=gpu.mean_utilization,
             serves=tuple(sorted({routes[index].endpoint for index in gpu.serving.routes})),
             why=gpu.serving.why,
-            is_divided=reads.mig,
-            gaps=tuple(gpu.gaps),
+            is_divided=gpu.is_divided,
+            gaps=gpu.gaps,
         )
 
 
 def source_of(gpu: MeteredGpu) -> str | None:
     """Where its joules come from: measured (counter), integrated (what power was), or both; None: none are known."""
-    found = set(np.unique(gpu.meter.source).tolist())
     words = []
-    if Source.COUNTER in found:
+    if Source.COUNTER in gpu.sources:
         words.append("measured (counter)")
-    if Source.WATTS in found:
-        words.append(f"integrated ({', '.join(gpu.reads.sources) or 'power of unknown source'})")
+    if Source.WATTS in gpu.sources:
+        words.append(f"integrated ({', '.join(gpu.power_sources) or 'power of unknown source'})")
     return " and ".join(words) or None
 
 

@@ -6,24 +6,14 @@ from typing import NamedTuple
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.kernels.layout import State
-from tracekit.analyzers.metering.cut import NOTHING, Figure
+from tracekit.analyzers.metering.cut import Figure
 from tracekit.analyzers.metering.measured import MeasuredEnergy
 from tracekit.analyzers.metering.pool import Phase
 from tracekit.analyzers.replay import Replay
 from tracekit.analyzers.scenario import Fleet, Pool
+from tracekit.analyzers.timeline import Timeline
 
-PHASES = {
-    "prefill": ((Phase.PREFILL,), (State.PREFILL,)),
-    "mixed": ((Phase.MIXED,), (State.MIXED,)),
-    "decode": ((Phase.DECODE,), (State.DECODE,)),
-    "busy": (
-        (Phase.PREFILL, Phase.MIXED, Phase.DECODE, Phase.UNPHASED),
-        (State.PREFILL, State.MIXED, State.DECODE),
-    ),
-    "idle": ((Phase.IDLE,), (State.IDLE,)),
-    "total": (tuple(phase for phase in Phase if phase != Phase.OUTSIDE), tuple(State)),
-}
-"""What is compared with what; `busy` also has calls that were not streamed, whose phases the trace cannot tell."""
+BUSY = (State.PREFILL, State.MIXED, State.DECODE)
 
 
 class Comparison(NamedTuple):
@@ -61,17 +51,24 @@ class Comparison(NamedTuple):
 
 
 def compare(measured: MeasuredEnergy, replay: Replay) -> list[Comparison]:
-    """The phases side by side, joules of all GPUs that serve."""
-    gpu_s, state_j = replay.timeline.gpu_s, replay.timeline.state_j
-    return [
-        Comparison(
-            name,
-            sum((measured.phases[phase] for phase in phases), NOTHING),
-            sum(state_j[state] for state in states),
-            sum(gpu_s[state] for state in states if state != State.OFF),
-        )
-        for name, (phases, states) in PHASES.items()
-    ]
+    """The phases side by side, joules of all GPUs that serve.
+
+    `busy` also has calls that were not streamed, whose phases the trace cannot tell.
+    """
+    pairs = {
+        "prefill": (measured.phases[Phase.PREFILL], (State.PREFILL,)),
+        "mixed": (measured.phases[Phase.MIXED], (State.MIXED,)),
+        "decode": (measured.phases[Phase.DECODE], (State.DECODE,)),
+        "busy": (measured.busy, BUSY),
+        "idle": (measured.phases[Phase.IDLE], (State.IDLE,)),
+        "total": (measured.attributed, tuple(State)),
+    }
+    return [_comparison(name, figure, replay.timeline, states) for name, (figure, states) in pairs.items()]
+
+
+def _comparison(name: str, figure: Figure, timeline: Timeline, states: tuple[State, ...]) -> Comparison:
+    seconds = sum(timeline.gpu_s[state] for state in states if state != State.OFF)
+    return Comparison(name, figure, sum(timeline.state_j[state] for state in states), seconds)
 
 
 def recorded_fleet(
@@ -86,7 +83,7 @@ def recorded_fleet(
     if not serving or measured.steps is None:
         return "no sampled GPU is known to serve the calls"
     gpus = {gpu.catalog_gpu.name if gpu.catalog_gpu else None for gpu in serving}
-    named = sorted({gpu.reads.name or "a GPU without a name" for gpu in serving})
+    named = sorted({gpu.device.name or "a GPU without a name" for gpu in serving})
     gpu = next(iter(gpus))
     if len(gpus) > 1 or gpu is None:
         return f"the catalog does not know {' and '.join(named)} as one GPU"

@@ -53,14 +53,14 @@ class Bracket:
         """The range just before or just after each instant; 0 in gaps and outside."""
         interval = self._meter.interval_of(t_ns, before=before)
         middle, half = np.zeros(len(t_ns)), np.zeros(len(t_ns))
-        for kind, pairs, behind_j in (
-            (Source.COUNTER, self._meter.counter, self._counter_behind_j),
-            (Source.WATTS, self._meter.power, self._power_behind_j),
+        for kind, pairs, pair_of, behind_j in (
+            (Source.COUNTER, self._meter.counter, self._meter.counter_pair, self._counter_behind_j),
+            (Source.WATTS, self._meter.power, self._meter.power_pair, self._power_behind_j),
         ):
             is_kind = np.append(self._meter.source == kind, False)  # -1 is the last
             here = np.flatnonzero(is_kind[interval])
             if len(here):
-                pair = pairs.of_intervals(len(self._meter.source))[interval[here]]
+                pair = pair_of[interval[here]]
                 middle[here], half[here] = self._within(pairs, behind_j, pair, t_ns[here])
         return Range(middle, half)
 
@@ -123,7 +123,7 @@ def _counter_age_s(meter: Meter, at: Ints) -> Floats:
 def _variances(meter: Meter) -> Floats:
     """(2 sigma)^2 of each interval between samples: 2 (dP dt)^2 where watts are integrated."""
     pairs = meter.power
-    pair = pairs.of_intervals(len(meter.source))
+    pair = meter.power_pair
     if not len(pairs.first):
         return np.zeros(len(meter.source))
     change_w = np.diff(meter.reads.watts[np.append(pairs.first, pairs.last[-1:])])

@@ -7,9 +7,10 @@ is said of gaps, so that all figures together are what was measured, to the last
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import polars as pl
@@ -19,16 +20,18 @@ from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.hardware.step_cost import ReplicaCost, replica_cost
 from tracekit.analyzers.kernels.layout import NOBODY, Cause, Floats, Ints
 from tracekit.analyzers.metering.cut import NOTHING, Cut, Figure, Parts, missing_s
-from tracekit.analyzers.metering.meter import Gap, Meter
+from tracekit.analyzers.metering.meter import Gap, Meter, Source
 from tracekit.analyzers.metering.pool import IN_FLIGHT, Phase, Pool, sessions_of
-from tracekit.analyzers.metering.reads import GpuReads, gpu_reads
+from tracekit.analyzers.metering.reads import Device, GpuReads, PowerSamples
 from tracekit.analyzers.metering.serving import Serves, Serving, servings
 from tracekit.analyzers.metering.split import Split, split_of
 from tracekit.analyzers.metering.spread import spread, uncertainty_at_ends
 from tracekit.analyzers.metering.steps import Steps, steps_of
 from tracekit.analyzers.metering.waiting import CAUSES
 from tracekit.analyzers.timeline import Account
+from tracekit.schema import Kind
 from tracekit.trace import Trace
+from tracekit.units import NS_PER_S
 
 IDLE_CAUSES = (*CAUSES, Cause.NO_DEMAND)
 NOT_SAMPLED_YET = "not sampled yet"
@@ -36,19 +39,59 @@ NOT_SAMPLED_ANY_MORE = "not sampled any more"
 MODELLED, EQUAL, BOTH = "modelled", "equal", "modelled and equal"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class MeteredGpu:
-    """One device: its samples, its meter, what it serves, and what the catalog calls it (None: it does not)."""
+    """One device over its samples: joules by each source (None: that one says nothing), what it serves, gaps.
 
-    meter: Meter
+    `counter_j` is measured, `integral_j` integrated (trapezoids); `measured_j` is what figures are made of, by
+    `sources`; `disagreement` is (integral - counter) / counter. `catalog_gpu` is None where the catalog does not
+    know the driver's name. Gaps are left out of all joules.
+    """
+
+    device: Device
     serving: Serving
     catalog_gpu: catalog.Gpu | None
     whole: Figure
-    gaps: list[Gap]
+    samples: int
+    seconds: float
+    measured_s: float
+    measured_j: float | None
+    counter_j: float | None
+    integral_j: float | None
+    disagreement: float | None
+    mean_utilization: float | None
+    sources: frozenset[Source]
+    power_sources: tuple[str, ...]
+    is_divided: bool
+    gaps: tuple[Gap, ...]
+
+    @classmethod
+    def of(cls, meter: Meter, serving: Serving, steps: Steps | None, whole: Figure) -> Self:
+        """What remains of a meter when its samples are let go."""
+        reads = meter.reads
+        known = reads.utilization[~np.isnan(reads.utilization)]
+        return cls(
+            device=reads.device,
+            serving=serving,
+            catalog_gpu=catalog.find_gpu(reads.device.name),
+            whole=whole,
+            samples=len(reads.t_ns),
+            seconds=(meter.end_ns - meter.start_ns) / NS_PER_S,
+            measured_s=float(meter.known_s[-1]),
+            measured_j=meter.measured_j,
+            counter_j=meter.counter_j,
+            integral_j=meter.integral_j,
+            disagreement=meter.disagreement,
+            mean_utilization=float(known.mean()) if len(known) else None,
+            sources=frozenset(map(Source, np.unique(meter.source).tolist())),
+            power_sources=reads.sources,
+            is_divided=reads.is_divided,
+            gaps=tuple(_gaps(meter, serving, steps)),
+        )
 
     @property
-    def reads(self) -> GpuReads:
-        return self.meter.reads
+    def is_gpu(self) -> bool:
+        return self.device.kind == "gpu"
 
     @property
     def is_serving(self) -> bool:
@@ -57,8 +100,7 @@ class MeteredGpu:
     @property
     def usd_per_s(self) -> float | None:
         """What it costs, by the catalog's typical price."""
-        price = None if self.catalog_gpu is None else self.catalog_gpu.usd_per_hour
-        return None if price is None else price.typical / 3600
+        return _usd_per_s(self.catalog_gpu)
 
 
 @dataclass(eq=False)
@@ -68,6 +110,8 @@ class _Tally:
     steps: Steps
     phases: dict[Phase, Figure] = field(default_factory=lambda: dict.fromkeys(Phase, NOTHING))
     causes: dict[Cause, Figure] = field(default_factory=lambda: dict.fromkeys(IDLE_CAUSES, NOTHING))
+    busy: Figure = NOTHING
+    attributed: Figure = NOTHING
     not_serving: Figure = NOTHING
     null_usd: float = 0.0
 
@@ -86,7 +130,8 @@ class _Tally:
 class MeasuredEnergy:
     """All that the samples say. Joules of gaps are in no figure; `unmeasured_s` says for how long that is.
 
-    `phases` and `causes` are of GPUs that serve; `outside` is theirs too. Where none does they are empty.
+    `phases` and `causes` are of GPUs that serve; `outside` is theirs too. Where none does they are empty. `busy` is
+    what they drew with calls in flight, `attributed` what they drew from the first event to the last.
     `calls` has one row a call that a sampled GPU served, `sessions` a session with such a call, `tools` a tool
     with its part of `tool_wait`.
     """
@@ -96,6 +141,8 @@ class MeasuredEnergy:
     total: Figure
     phases: Mapping[Phase, Figure]
     causes: Mapping[Cause, Figure]
+    busy: Figure
+    attributed: Figure
     not_serving: Figure
     calls: pl.DataFrame
     sessions: pl.DataFrame
@@ -108,12 +155,6 @@ class MeasuredEnergy:
         """The GPUs that serve the trace's calls."""
         return [gpu for gpu in self.gpus if gpu.is_serving]
 
-    @property
-    def attributed(self) -> Figure:
-        """What the GPUs that serve drew between the first event and the last."""
-        figures = [figure for phase, figure in self.phases.items() if phase != Phase.OUTSIDE]
-        return sum(figures, NOTHING)
-
 
 def measured_energy(trace: Trace, declared: Sequence[Serves] = ()) -> MeasuredEnergy | None:
     """The joules of a trace and whose they are; None without samples of power.
@@ -122,54 +163,54 @@ def measured_energy(trace: Trace, declared: Sequence[Serves] = ()) -> MeasuredEn
     ------
     ServesInvalid : a declaration names what is not in the trace.
     """
-    meters = [Meter.of(reads) for reads in gpu_reads(trace)]
-    if not meters:
+    if not trace.count(Kind.POWER_SAMPLE) and not declared:
         return None
+    samples = PowerSamples.of(trace)
+    places = range(len(samples.devices))
+    is_used = [samples.is_used(place) for place in places]
     steps = steps_of(trace)
-    reads = [meter.reads for meter in meters]
-    told = servings(reads, () if steps is None else steps.routes, declared)
+    told = servings(samples.devices, is_used, () if steps is None else steps.routes, declared)
+    return attributed((samples.reads(place) for place in places), told, steps)
+
+
+def attributed(reads: Iterable[GpuReads], told: Sequence[Serving], steps: Steps | None) -> MeasuredEnergy:
+    """The same of devices and steps at hand, each device let go before the next; without steps only totals."""
     if steps is None:
-        gpus = [
-            _metered(meter, serving, None, _alone(meter)) for meter, serving in zip(meters, told, strict=True)
-        ]
-        total = sum((gpu.whole for gpu in gpus if gpu.reads.device == "gpu"), NOTHING)
-        return MeasuredEnergy(gpus, None, total, {}, {}, total, *_no_rows(), None, None)
+        gpus = [_alone(Meter.of(each), serving, None) for each, serving in zip(reads, told, strict=True)]
+        total = sum((gpu.whole for gpu in gpus if gpu.is_gpu), NOTHING)
+        nothing = (pl.DataFrame(), pl.DataFrame(), pl.DataFrame())
+        return MeasuredEnergy(gpus, None, total, {}, {}, NOTHING, NOTHING, total, *nothing, None, None)
     tally = _Tally(steps)
-    gpus = _charge(tally, meters, told)
-    return _measured(tally, gpus)
-
-
-def _charge(tally: _Tally, meters: Sequence[Meter], told: Sequence[Serving]) -> list[MeteredGpu]:
     pools: dict[frozenset[int], Pool] = {}
     splits: dict[tuple[frozenset[int], str | None], Split] = {}
     gpus = []
-    for meter, serving in zip(meters, told, strict=True):
+    for each, serving in zip(reads, told, strict=True):
         if not serving.routes:
-            gpu = _metered(meter, serving, tally.steps, _alone(meter))
-            if meter.reads.device == "gpu":
-                tally.not_serving += gpu.whole
+            gpu = _alone(Meter.of(each), serving, steps)
+            tally.not_serving += gpu.whole if gpu.is_gpu else NOTHING
             gpus.append(gpu)
             continue
         if serving.routes not in pools:
-            pools[serving.routes] = Pool.of(tally.steps, serving.routes)
-        pool = pools[serving.routes]
-        known = _catalog_gpu(meter.reads)
+            pools[serving.routes] = Pool.of(steps, serving.routes)
+        known = catalog.find_gpu(each.device.name)
         key = (serving.routes, None if known is None else known.name)
         if key not in splits:
-            splits[key] = split_of(pool, _costs(tally.steps, known))
-        cut = Cut.of(meter, pool.edges_ns)
-        gpu = _metered(meter, serving, tally.steps, cut.figure(np.ones(len(cut.seconds), np.bool_)))
-        _charge_gpu(tally, pool, splits[key], cut, gpu.usd_per_s)
-        gpus.append(gpu)
-    return gpus
+            splits[key] = split_of(pools[serving.routes], _costs(steps, known))
+        gpus.append(_charge_gpu(tally, pools[serving.routes], splits[key], Meter.of(each), serving))
+    return _measured(tally, gpus)
 
 
-def _charge_gpu(tally: _Tally, pool: Pool, split: Split, cut: Cut, usd_per_s: float | None) -> None:
+def _charge_gpu(tally: _Tally, pool: Pool, split: Split, meter: Meter, serving: Serving) -> MeteredGpu:
     """One GPU's joules, seconds and dollars into the tally."""
+    cut = Cut.of(meter, pool.edges_ns)
+    gpu = MeteredGpu.of(meter, serving, tally.steps, cut.figure(np.ones(len(cut.seconds), np.bool_)))
+    usd_per_s = gpu.usd_per_s
     phase = np.append(pool.segment_phase, Phase.OUTSIDE)[cut.segment]
     cause = np.append(pool.waiting.cause, Cause.NONE)[cut.segment]
     for kind in Phase:
         tally.phases[kind] += cut.figure(phase == kind)
+    tally.busy += cut.figure(np.isin(phase, IN_FLIGHT))
+    tally.attributed += cut.figure(phase != Phase.OUTSIDE)
     for reason in IDLE_CAUSES:
         tally.causes[reason] += cut.figure(cause == reason)
     sessions = len(tally.steps.session_id)
@@ -199,6 +240,7 @@ def _charge_gpu(tally: _Tally, pool: Pool, split: Split, cut: Cut, usd_per_s: fl
     tally.null_usd += float(call_usd[of_call == NOBODY].sum()) + float(usd[cause == Cause.NO_DEMAND].sum())
     tally.tool_j[waiting.tool] = np.nan_to_num(tally.tool_j[waiting.tool]) + waiting.of_tools(idle.energy_j)
     tally.is_served[sessions_of(pool)] = True
+    return gpu
 
 
 def _charge_calls(tally: _Tally, pool: Pool, split: Split, cut: Cut, parts: Parts, usd: Floats) -> None:
@@ -241,9 +283,11 @@ def _measured(tally: _Tally, gpus: list[MeteredGpu]) -> MeasuredEnergy:
     return MeasuredEnergy(
         gpus=gpus,
         steps=tally.steps,
-        total=sum((gpu.whole for gpu in gpus if gpu.reads.device == "gpu"), NOTHING),
+        total=sum((gpu.whole for gpu in gpus if gpu.is_gpu), NOTHING),
         phases=phases,
         causes=tally.causes if is_serving else {},
+        busy=tally.busy,
+        attributed=tally.attributed,
         not_serving=tally.not_serving,
         calls=_calls(tally, np.flatnonzero(served), is_priced=is_priced),
         sessions=_sessions(tally, null_j, is_priced=is_priced),
@@ -314,31 +358,27 @@ def _tools(tally: _Tally) -> pl.DataFrame:
     return pl.DataFrame({"tool_id": tally.steps.tools.row_id[known], "idle_j": tally.tool_j[known]})
 
 
-def _no_rows() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    return pl.DataFrame(), pl.DataFrame(), pl.DataFrame()
-
-
-def _metered(meter: Meter, serving: Serving, steps: Steps | None, whole: Figure) -> MeteredGpu:
+def _gaps(meter: Meter, serving: Serving, steps: Steps | None) -> list[Gap]:
+    """The meter's, and what of the trace it did not see at all."""
     gaps = meter.gaps
-    if steps is not None and serving.routes:
-        if steps.begin_ns < meter.start_ns:
-            until_ns = min(meter.start_ns, steps.end_ns)
-            gaps = [Gap(steps.begin_ns, until_ns, NOT_SAMPLED_YET, None), *gaps]
-        if steps.end_ns > meter.end_ns:
-            from_ns = max(meter.end_ns, steps.begin_ns)
-            gaps = [*gaps, Gap(from_ns, steps.end_ns, NOT_SAMPLED_ANY_MORE, None)]
-    return MeteredGpu(meter, serving, _catalog_gpu(meter.reads), whole, gaps)
+    if steps is None or not serving.routes:
+        return gaps
+    if steps.begin_ns < meter.start_ns:
+        gaps = [Gap(steps.begin_ns, min(meter.start_ns, steps.end_ns), NOT_SAMPLED_YET, None), *gaps]
+    if steps.end_ns > meter.end_ns:
+        gaps = [*gaps, Gap(max(meter.end_ns, steps.begin_ns), steps.end_ns, NOT_SAMPLED_ANY_MORE, None)]
+    return gaps
 
 
-def _alone(meter: Meter) -> Figure:
-    """The whole of a meter that no pool cuts."""
+def _alone(meter: Meter, serving: Serving, steps: Steps | None) -> MeteredGpu:
+    """A device that serves nothing."""
     cut = Cut.of(meter, meter.run_edges_ns)
-    return cut.figure(np.ones(len(cut.seconds), np.bool_))
+    return MeteredGpu.of(meter, serving, steps, cut.figure(np.ones(len(cut.seconds), np.bool_)))
 
 
-def _catalog_gpu(reads: GpuReads) -> catalog.Gpu | None:
-    """What the catalog knows of the device by the driver's name; a name it does not have never maps silently."""
-    return None if reads.name is None else catalog.find_gpu(reads.name)
+def _usd_per_s(gpu: catalog.Gpu | None) -> float | None:
+    price = None if gpu is None else gpu.usd_per_hour
+    return None if price is None else price.typical / 3600
 
 
 def _costs(steps: Steps, gpu: catalog.Gpu | None) -> list[ReplicaCost | None]:
@@ -348,6 +388,3 @@ def _costs(steps: Steps, gpu: catalog.Gpu | None) -> list[ReplicaCost | None]:
     models = [catalog.find_model(name) for name in steps.models]
     engine = catalog.engine()
     return [None if model is None else replica_cost(Replica(gpu, model, engine, 1)) for model in models]
-
-
-__all__ = ["IN_FLIGHT", "MeasuredEnergy", "MeteredGpu", "measured_energy"]

@@ -68,11 +68,12 @@ class Pairs(NamedTuple):
         return ~(self.is_lost | self.is_long | self.is_backwards)
 
     def of_intervals(self, count: int) -> Ints:
-        """The pair that each of `count` intervals between samples lies in, -1: none."""
-        pair = np.searchsorted(self.first, np.arange(count), side="right") - 1
+        """The pair that each of `count` intervals between samples lies in, -1: none; pairs follow on each other."""
         if not len(self.first):
-            return pair
-        return np.where((pair >= 0) & (np.arange(count) < self.last[np.maximum(pair, 0)]), pair, -1)
+            return np.full(count, -1, np.int64)
+        pair = np.cumsum(np.bincount(self.first, minlength=count)[:count]) - 1
+        pair[self.last[-1] :] = -1
+        return np.asarray(pair, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,8 @@ class Meter:
     longest_s: float
     counter: Pairs
     power: Pairs
+    counter_pair: Ints  # (n - 1,) the pair of the counter that each interval lies in, -1: none
+    power_pair: Ints  # (n - 1,)
     source: Ints  # (n - 1,) Source
     watts: Floats  # (n - 1,) 0 in gaps
     joules: Floats  # (n,) since the first sample, gaps left out
@@ -97,17 +100,22 @@ class Meter:
         counter, power = _counter_pairs(reads, longest_s), _power_pairs(reads, longest_s)
         source = np.full(len(intervals_s), Source.GAP, np.int64)
         watts = np.zeros(len(intervals_s))
-        for pairs, kind in ((power, Source.WATTS), (counter, Source.COUNTER)):
-            pair = pairs.of_intervals(len(source))
+        counter_pair, power_pair = counter.of_intervals(len(source)), power.of_intervals(len(source))
+        for pairs, pair, kind in (
+            (power, power_pair, Source.WATTS),
+            (counter, counter_pair, Source.COUNTER),
+        ):
             good = _flags_at(pairs.is_good, pair)
             source[good] = kind
-            watts[good] = _at(pairs.joules, pair)[good] / _at(pairs.seconds, pair)[good]
-        pair = counter.of_intervals(len(source))
-        refused = _flags_at(counter.is_lost | counter.is_backwards, pair)
+            watts[good] = (pairs.joules / pairs.seconds)[pair[good]]
+        refused = _flags_at(counter.is_lost | counter.is_backwards, counter_pair)
         source[refused] = Source.GAP
         watts[refused] = 0.0
         known_s = np.where(source == Source.GAP, 0.0, intervals_s)
-        return cls(reads, longest_s, counter, power, source, watts, _sums(watts * known_s), _sums(known_s))
+        joules = _sums(watts * known_s)
+        return cls(
+            reads, longest_s, counter, power, counter_pair, power_pair, source, watts, joules, _sums(known_s)
+        )
 
     @property
     def start_ns(self) -> int:
@@ -138,8 +146,7 @@ class Meter:
     def disagreement(self) -> float | None:
         """(integral - counter) / counter over the stretches that have both; None where none has."""
         intervals_s = np.diff(self.reads.t_ns) / NS_PER_S
-        count = len(intervals_s)
-        pair = self.power.of_intervals(count)
+        pair = self.power_pair
         has_watts = _flags_at(self.power.is_good, pair)
         watt_j = np.where(has_watts, _at(self.power.joules / self.power.seconds, pair) * intervals_s, 0.0)
         missing, integrated_j = _sums(np.where(has_watts, 0, 1)), _sums(watt_j)
@@ -204,7 +211,7 @@ class Meter:
         driver = len(words) - len(reads.reasons)
         is_null = np.isnan(reads.counter_j) & np.isnan(reads.watts) & (reads.reason >= 0)
         code = np.zeros(len(self.source), np.int64)
-        pair = self.counter.of_intervals(len(code))
+        pair = self.counter_pair
         is_read = ~np.isnan(reads.counter_j)
         code[is_read[1:] & is_read[:-1]] = 1
         code = np.where(is_null[:-1], driver + reads.reason[:-1], code)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -24,19 +24,31 @@ LOST = ("GPU_IS_LOST", "RESET_REQUIRED")
 NOBODY_KNOWS = -1
 
 
+@dataclass(frozen=True)
+class Device:
+    """A device by its names; `kind` is gpu, cpu or dram."""
+
+    host: str
+    kind: str
+    index: int | None
+    uuid: str | None
+    name: str | None
+
+    @property
+    def label(self) -> str:
+        """HOST:INDEX, as `--serves` takes it; the name where a device has no index."""
+        return f"{self.host}:{self.name if self.index is None else self.index}"
+
+
 @dataclass(frozen=True, eq=False)
 class GpuReads:
     """One device's n samples; unknown numbers are NaN, `reason` -1 where the driver gave none.
 
     `watts` are power_w, or the driver's average where that is null; `lag_s` is how far behind the present
-    they are on average and at most half a window more. `device` is gpu, cpu or dram.
+    they are at most, half of the window that they average over for the rest of it.
     """
 
-    host: str
-    index: int | None
-    uuid: str | None
-    name: str | None
-    device: str
+    device: Device
     t_ns: Ints  # (n,) strictly ascending
     counter_j: Floats
     watts: Floats
@@ -47,12 +59,7 @@ class GpuReads:
     sources: tuple[str, ...]
     limit_w: float | None
     counter_update_s: float | None
-    mig: bool
-
-    @property
-    def label(self) -> str:
-        """HOST:INDEX, as `--serves` takes it; the name where a device has no index."""
-        return f"{self.host}:{self.name if self.index is None else self.index}"
+    is_divided: bool  # MIG: power is that of all instances
 
     @property
     def is_lost(self) -> Flags:
@@ -68,48 +75,79 @@ _WANTED = (
 )  # fmt: skip
 
 
-def gpu_reads(trace: Trace) -> Iterator[GpuReads]:
-    """The devices that were sampled, one after the other, ordered by host and index."""
-    if not trace.count(Kind.POWER_SAMPLE):
-        return
-    columns = [name for name in _WANTED if name in BY_NAME]
-    table = trace.rows(Kind.POWER_SAMPLE, columns)
-    key, words = _devices(table)
-    t_ns = ints(table, "start_ns").values
-    order = np.lexsort((t_ns, key))
-    bounds = np.searchsorted(key[order], np.arange(len(words) + 1))
-    for device in sorted(range(len(words)), key=lambda number: words[number]):
-        rows = order[bounds[device] : bounds[device + 1]]
-        last_of_instant = np.append(np.diff(t_ns[rows]) > 0, True)
-        yield _reads(table.take(pa.array(rows[last_of_instant])))
+class PowerSamples:
+    """All samples of a trace, to be read one device at a time: a night of eight GPUs is seven million of them."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+        self._number = _device_numbers(table)
+        firsts = np.zeros(int(self._number.max(initial=-1)) + 1, np.int64)
+        firsts[self._number[::-1]] = np.arange(len(self._number))[::-1]
+        told = [_device(table.slice(int(first), 1)) for first in firsts]
+        self._order = sorted(range(len(told)), key=lambda at: _order(told[at]))
+        self.devices = [told[at] for at in self._order]
+
+    @classmethod
+    def of(cls, trace: Trace) -> Self:
+        """The trace's samples, no devices where it has none."""
+        return cls(trace.rows(Kind.POWER_SAMPLE, [name for name in _WANTED if name in BY_NAME]))
+
+    def is_used(self, device: int) -> bool | None:
+        """Whether the device of that place ever ran a kernel; None if no sample says."""
+        told = _floats(self._table, "utilization_gpu")[self._number == self._order[device]]
+        known = told[~np.isnan(told)]
+        return bool(np.any(known > 0.0)) if len(known) else None
+
+    def reads(self, device: int) -> GpuReads:
+        """The samples of the device of that place in `devices`, in order of time, the last of each instant."""
+        rows = np.flatnonzero(self._number == self._order[device])
+        t_ns = ints(self._table.select(["start_ns"]), "start_ns").values[rows]
+        if np.any(np.diff(t_ns) < 0):
+            order = np.argsort(t_ns, kind="stable")
+            rows, t_ns = rows[order], t_ns[order]
+        last_of_instant = np.append(np.diff(t_ns) > 0, True)
+        return _reads(self.devices[device], self._table.take(pa.array(rows[last_of_instant])))
 
 
-def _devices(table: pa.Table) -> tuple[Ints, list[tuple[str, str, int, str]]]:
-    """Each row's device by number, and what each is ordered by: host, kind, index, id.
+def _device_numbers(table: pa.Table) -> Ints:
+    """Each row's device.
 
     An index may pass to another device when one is unplugged, so the driver's id goes first.
     """
-    host, hosts = codes(table, "host")
-    uuid, uuids = codes(table, "gpu_uuid")
-    index = ints(table, "gpu_index").filled(NOBODY_KNOWS)
-    kind, kinds = _words(table, "device")
-    name, names = _words(table, "device_name")
-    by_index = np.where(uuid < 0, index, NOBODY_KNOWS)
-    rows = np.stack([host, kind, name, uuid, by_index], axis=1)
-    found, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    told = [
-        (
-            _word(hosts, row[0]) or "",
-            _word(kinds, row[1]) or "gpu",
-            int(index[at]),
-            _word(uuids, row[3]) or _word(names, row[2]) or "",
-        )
-        for row, at in zip(found, first, strict=True)
-    ]
-    return number.reshape(-1).astype(np.int64), told
+    uuid, _uuids = codes(table, "gpu_uuid")
+    index = np.where(uuid < 0, ints(table, "gpu_index").filled(NOBODY_KNOWS), NOBODY_KNOWS)
+    number = np.zeros(table.num_rows, np.int64)
+    others = (_words(table, name)[0] for name in ("host", "device", "device_name"))
+    for column in (*others, uuid, index):
+        number = _dense(number * (int(column.max(initial=0)) + 2) + column + 1)
+    return number
 
 
-def _reads(table: pa.Table) -> GpuReads:
+def _dense(key: Ints) -> Ints:
+    """The keys numbered from 0 without holes, in their order; there are far fewer than rows."""
+    present = np.zeros(int(key.max(initial=0)) + 1, np.bool_)
+    present[key] = True
+    return np.asarray((np.cumsum(present) - 1)[key], np.int64)
+
+
+def _device(row: pa.Table) -> Device:
+    index = ints(row, "gpu_index")
+    return Device(
+        host=_first_word(row, "host") or "",
+        kind=_first_word(row, "device") or "gpu",
+        index=int(index.values[0]) if index.known[0] else None,
+        uuid=_first_word(row, "gpu_uuid"),
+        name=_first_word(row, "gpu_name") or _first_word(row, "device_name"),
+    )
+
+
+def _order(device: Device) -> tuple[str, str, int, str]:
+    """By host, kind, index, id."""
+    index = NOBODY_KNOWS if device.index is None else device.index
+    return device.host, device.kind, index, device.uuid or device.name or ""
+
+
+def _reads(device: Device, table: pa.Table) -> GpuReads:
     reason, reasons = codes(table, "reason")
     source, sources = codes(table, "power_source")
     watts, average = _floats(table, "power_w"), _floats(table, "power_average_w")
@@ -118,13 +156,8 @@ def _reads(table: pa.Table) -> GpuReads:
     window_s = np.where(is_average, LONGEST_WINDOW_S, np.array(windows)[source])
     update_s = _floats(table, "power_update_ms") / 1e3
     named = {sources[code] for code in np.unique(source[~np.isnan(watts)]) if code >= 0}
-    index = ints(table, "gpu_index")
     return GpuReads(
-        host=_first_word(table, "host") or "",
-        index=int(index.values[0]) if index.known[0] else None,
-        uuid=_first_word(table, "gpu_uuid"),
-        name=_first_word(table, "gpu_name") or _first_word(table, "device_name"),
-        device=_first_word(table, "device") or "gpu",
+        device=device,
         t_ns=ints(table, "start_ns").values,
         counter_j=_floats(table, "energy_counter_j"),
         watts=np.where(is_average, average, watts),
@@ -135,7 +168,7 @@ def _reads(table: pa.Table) -> GpuReads:
         sources=tuple(sorted(named | ({AVERAGE} if is_average.any() else set()))),
         limit_w=_most(_floats(table, "power_limit_w")),
         counter_update_s=_most(_floats(table, "energy_update_ms") / 1e3),
-        mig="mig" in table.column_names and any(table.column("mig").unique().to_pylist()),
+        is_divided="mig" in table.column_names and any(table.column("mig").unique().to_pylist()),
     )
 
 
@@ -149,10 +182,6 @@ def _words(table: pa.Table, name: str) -> tuple[Ints, list[str]]:
     if name not in table.column_names:
         return np.full(table.num_rows, NOBODY_KNOWS, np.int64), []
     return codes(table, name)
-
-
-def _word(words: Sequence[str], code: int) -> str | None:
-    return words[code] if code >= 0 else None
 
 
 def _first_word(table: pa.Table, name: str) -> str | None:

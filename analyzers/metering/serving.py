@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
-import numpy as np
-
-from tracekit.analyzers.metering.reads import GpuReads
+from tracekit.analyzers.metering.reads import Device
 from tracekit.analyzers.metering.steps import Route
 from tracekit.errors import ServesInvalid
 
@@ -53,7 +51,7 @@ class Serves:
         path = route.path or ""
         return same_host and same_port and (not path or path == self.path or path.startswith(f"{self.path}/"))
 
-    def names(self, gpu: GpuReads) -> bool:
+    def names(self, gpu: Device) -> bool:
         """Whether the device is one of those named."""
         return gpu.host == self.gpu_host and bool({str(gpu.index), gpu.uuid} & set(self.gpus))
 
@@ -78,10 +76,16 @@ def is_loopback(host: str | None) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def servings(gpus: Sequence[GpuReads], routes: Sequence[Route], declared: Sequence[Serves]) -> list[Serving]:
+def servings(
+    gpus: Sequence[Device],
+    is_used: Sequence[bool | None],
+    routes: Sequence[Route],
+    declared: Sequence[Serves],
+) -> list[Serving]:
     """What each GPU serves: what is declared, else what calls found on loopback of its host.
 
-    Of several GPUs on such a host those that never ran a kernel, while others did, serve nothing.
+    Of several GPUs on such a host those that never ran a kernel, while others did, serve nothing (`is_used` says
+    of each whether it did; None: not known).
 
     Raises
     ------
@@ -98,18 +102,22 @@ def servings(gpus: Sequence[GpuReads], routes: Sequence[Route], declared: Sequen
         for index, route in enumerate(routes)
         if not any(each.answers(route) for each in declared)
     }
-    at_work = {gpu.host for gpu in gpus if _is_used(gpu)}
-    return [_serving(gpu, routes, open_routes, declared, gpu.host in at_work) for gpu in gpus]
+    at_work = {gpu.host for gpu, used in zip(gpus, is_used, strict=True) if used}
+    return [
+        _serving(gpu, routes, open_routes, declared, is_left_out=used is False and gpu.host in at_work)
+        for gpu, used in zip(gpus, is_used, strict=True)
+    ]
 
 
 def _serving(
-    gpu: GpuReads,
+    gpu: Device,
     routes: Sequence[Route],
     open_routes: dict[int, Route],
     declared: Sequence[Serves],
-    others_work: bool,
+    *,
+    is_left_out: bool,
 ) -> Serving:
-    if gpu.device != "gpu":
+    if gpu.kind != "gpu":
         return Serving(frozenset(), "no GPU")
     named = [each for each in declared if each.names(gpu)]
     if named:
@@ -120,19 +128,10 @@ def _serving(
     local = frozenset(index for index, route in open_routes.items() if _is_on_host(route, gpu.host))
     if not local:
         return Serving(local, "no call went to a server on its host, as far as the trace says")
-    if others_work and _is_idle(gpu):
+    if is_left_out:
         return Serving(frozenset(), "it never ran a kernel, while another GPU of its host did")
     return Serving(local, "a server on loopback of its host")
 
 
 def _is_on_host(route: Route, host: str) -> bool:
     return route.client == host and (is_loopback(route.host) or route.host == host)
-
-
-def _is_used(gpu: GpuReads) -> bool:
-    return bool(np.any(gpu.utilization > 0.0))
-
-
-def _is_idle(gpu: GpuReads) -> bool:
-    """Whether all that is known of its use is 0; not where nothing is known."""
-    return not _is_used(gpu) and bool(np.any(gpu.utilization == 0.0))

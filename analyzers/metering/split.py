@@ -22,10 +22,6 @@ from tracekit.units import NS_PER_S
 
 STEP_TOKENS = 8192
 """Tokens of a prompt that are computed in one pass, at most."""
-OWN_GRAIN, RATE_GRAIN = 2.0**-40, 2.0**-20
-"""Own parts are whole multiples of it, so that what is added when a call begins is taken away to the bit at its end."""
-MOST_OWN, MOST_RATE = 1e3, 1e7
-"""In a second; a call that ends as it begins would ask for more than integers hold."""
 
 
 class Split(NamedTuple):
@@ -51,7 +47,7 @@ def split_of(pool: Pool, costs: Sequence[ReplicaCost | None]) -> Split:
     work = _work(pool, costs, model)
     edges, first, last = len(pool.edges_ns), pool.first, pool.last
     unknown = count_open(first[~work.is_known], last[~work.is_known], edges)
-    own = _sum_open(work.own, first, last, edges, OWN_GRAIN)
+    own = _sum_open(work.own, first, last, edges)
     weight_s, count = np.zeros((len(costs), edges - 1)), np.zeros((len(costs), edges - 1))
     for index, cost in enumerate(costs):
         here = np.flatnonzero(model == index)
@@ -96,11 +92,9 @@ def _work(pool: Pool, costs: Sequence[ReplicaCost | None], model: Ints) -> _Work
             + step.attention_compute_share_s * attended
         )
         own = np.where(here, seconds_asked * per_s, own)
-    own = np.where(is_known, np.rint(np.minimum(own, MOST_OWN) / OWN_GRAIN) * OWN_GRAIN, 0.0)
-    passes, prompt_tokens = (
-        np.minimum(asked * per_s, MOST_RATE) for asked in (chunks + decodes, new * has_prompt)
-    )
-    return _Work(passes, prompt_tokens, own, is_known)
+    own = np.where(is_known, own, 0.0)
+    own = np.rint(own / _grain(own)) * _grain(own)
+    return _Work((chunks + decodes) * per_s, new * has_prompt * per_s, own, is_known)
 
 
 def _weight_s(pool: Pool, cost: ReplicaCost, here: Ints, work: _Work) -> Floats:
@@ -118,13 +112,20 @@ def _weight_s(pool: Pool, cost: ReplicaCost, here: Ints, work: _Work) -> Floats:
 
 
 def _rates(pool: Pool, here: Ints, rate: Floats, edges: int) -> Floats:
-    return _sum_open(rate[here], pool.first[here], pool.last[here], edges, RATE_GRAIN)
+    return _sum_open(rate[here], pool.first[here], pool.last[here], edges)
 
 
-def _sum_open(rate: Floats, first: Ints, last: Ints, edges: int, grain: float) -> Floats:
-    """The sum of `rate` over the spans open in each segment, exact to a grain: no rounding is left when all end."""
+def _sum_open(rate: Floats, first: Ints, last: Ints, edges: int) -> Floats:
+    """The sum of `rate` over the spans open in each segment: whole grains, of which none is left when all end."""
+    grain = _grain(rate)
     grains = np.rint(rate / grain).astype(np.int64)
     change = np.zeros(edges, np.int64)
     np.add.at(change, first, grains)
     np.subtract.at(change, last, grains)
     return np.asarray(np.cumsum(change)[:-1] * grain, np.float64)
+
+
+def _grain(rate: Floats) -> float:
+    """The power of two of which all the rates together have less than 2^62."""
+    whole = float(rate.sum())
+    return float(2.0 ** (np.ceil(np.log2(whole)) - 61)) if whole > 0.0 else 1.0

@@ -97,13 +97,17 @@ def test_session_percentiles_are_numpys(tmp_path):
         assert row[f"e2e_s_p{percent}"] == pytest.approx(expected)
 
 
-def test_a_counter_that_was_reset_and_samples_with_a_gap_say_nothing(tmp_path):
+def test_a_reset_and_a_gap_are_named_and_in_no_figure(tmp_path):
     story = Story()
     story.call(0, 9000, ASK)
     for at_ms, counter_j in ((0, 5000.0), (1000, 5100.0), (2000, 10.0), (8000, 700.0)):
         story.add("power", at_ms, gpu_index=0, power_w=100.0, energy_counter_j=counter_j)
     (gpu,) = analyzed(story, tmp_path / "t.parquet").power
-    assert (gpu.counter_j, gpu.integral_j, gpu.disagrees) == (None, None, False)
+    assert (gpu.counter_j, gpu.energy_j, gpu.measured_s) == (100.0, 100.0, 1.0)
+    assert [(gap.reason, gap.seconds, gap.counter_advance_j) for gap in gpu.gaps] == [
+        ("the energy counter ran backwards", 1.0, None),
+        ("no samples", 6.0, 690.0),
+    ]
 
 
 def test_an_interrupted_session_has_no_length(tmp_path):

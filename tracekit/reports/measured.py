@@ -76,7 +76,7 @@ def energy_document(recorded: Recorded) -> Document:
         "by_phase": _joules(phases),
         "by_cause": _joules(causes),
         "per_session": measured.attributed.energy_j / len(measured.sessions) if has_calls else None,
-        "null": measured.null_j,
+        "no_session": measured.null_j,
         "bound": {
             "total": measured.total.bound_j if is_whole else None,
             "by_phase": _bounds(phases),
