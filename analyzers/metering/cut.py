@@ -74,7 +74,9 @@ class Cut:
     def of(cls, meter: Meter, events_ns: Ints) -> Self:
         """The meter cut at its pool's edges; without any, at its own breaks."""
         bracket = Bracket(meter)
-        edges_ns = np.union1d(events_ns, meter.run_edges_ns)
+        edges_ns = _merged(events_ns, meter.run_edges_ns)
+        is_break = np.zeros(len(edges_ns), np.bool_)
+        is_break[np.searchsorted(edges_ns, meter.run_edges_ns)] = True
         segment = np.searchsorted(events_ns, edges_ns[:-1], side="right") - 1
         before, after = bracket.at(edges_ns, before=True), bracket.at(edges_ns, before=False)
         known_s = np.diff(meter.known_s_at(edges_ns))
@@ -86,7 +88,7 @@ class Cut:
             energy_j=np.diff(meter.joules_at(edges_ns)),
             middle_j=np.where(known_s > 0.0, before.middle[1:] - after.middle[:-1], 0.0),
             variance_j2=np.diff(bracket.variance_at(edges_ns)),
-            edges=Edges(before.half, after.half, np.isin(edges_ns, meter.run_edges_ns)),
+            edges=Edges(before.half, after.half, is_break),
         )
 
     @property
@@ -134,3 +136,10 @@ class Cut:
         """Of each span the amounts (k,) of its segments, whole."""
         sums = np.concatenate([[0.0], np.cumsum(amounts)])
         return np.asarray(sums[spans.last] - sums[spans.first], np.float64)
+
+
+def _merged(many: Ints, few: Ints) -> Ints:
+    """Both ascending without repetition, as one; without sorting the many anew."""
+    place = np.searchsorted(many, few)
+    is_new = np.append(many, -1)[place] != few
+    return np.insert(many, place[is_new], few[is_new])

@@ -83,7 +83,7 @@ class MeteredGpu:
             integral_j=meter.integral_j,
             disagreement=meter.disagreement,
             mean_utilization=float(known.mean()) if len(known) else None,
-            sources=frozenset(map(Source, np.unique(meter.source).tolist())),
+            sources=frozenset(kind for kind in Source if np.any(meter.source == kind)),
             power_sources=reads.sources,
             is_divided=reads.is_divided,
             gaps=tuple(_gaps(meter, serving, steps)),

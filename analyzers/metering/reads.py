@@ -155,7 +155,8 @@ def _reads(device: Device, table: pa.Table) -> GpuReads:
     windows = [WINDOW_S.get(word, LONGEST_WINDOW_S) for word in sources] + [LONGEST_WINDOW_S]
     window_s = np.where(is_average, LONGEST_WINDOW_S, np.array(windows)[source])
     update_s = _floats(table, "power_update_ms") / 1e3
-    named = {sources[code] for code in np.unique(source[~np.isnan(watts)]) if code >= 0}
+    told = source[~np.isnan(watts)]
+    named = {word for code, word in enumerate(sources) if np.any(told == code)}
     return GpuReads(
         device=device,
         t_ns=ints(table, "start_ns").values,

@@ -100,11 +100,11 @@ def uncertainty_at_ends(parts: Sequence[Ends], owners: int, edges: Edges) -> Flo
     side = np.concatenate([part.side for part in parts])
     if not len(owner):
         return np.zeros(owners)
-    order = np.lexsort((side, edge, owner))
-    owner, edge, side = owner[order], edge[order], side[order]
+    key = (owner * (int(edge.max()) + 1) + edge) * 2 + side
+    order = np.argsort(key)
+    owner, edge = owner[order], edge[order]
     change = np.concatenate([part.change for part in parts])[order]
-    same = (np.diff(owner) == 0) & (np.diff(edge) == 0) & (np.diff(side) == 0)
-    first = np.flatnonzero(np.append(True, ~same))
+    first = np.flatnonzero(np.append(True, np.diff(key[order]) != 0))
     moved = np.abs(np.add.reduceat(change, first)) * edges.half[edge[first]]
     return np.asarray(np.bincount(owner[first], moved, minlength=owners), np.float64)
 
