@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit jit-off wheel bench vllm-oracle clean
+.PHONY: demo test lint types unit jit-off wheel bench test-clients test-clients-quick vllm-oracle clean
 
 demo: $(STAMP)
 	$(BIN)/tracekit demo --force -o demo-trace.parquet
@@ -41,6 +41,14 @@ jit-off: $(STAMP)
 wheel: $(STAMP)
 	$(BIN)/python -m pytest -q tests/wheel
 
+# Real clients, each in an environment of its own under .venv-clients: 3 GB and an hour for all of them, with
+# docs/clients.md written anew; three minutes for the quick ones.
+test-clients: $(STAMP)
+	$(BIN)/python -m tests.clients
+
+test-clients-quick: $(STAMP)
+	$(BIN)/python -m pytest -q -m clients tests/clients
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
@@ -59,4 +67,4 @@ $(VLLM)/.installed:
 	touch $(VLLM)/.installed
 
 clean:
-	rm -rf $(VENV) $(VLLM) build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) .venv-clients build dist *.egg-info

@@ -11,15 +11,20 @@ from tracekit.analyzers.metering.meter import Gap, Source
 from tracekit.analyzers.metering.steps import Route
 
 DISAGREEMENT = 0.05
+SAME_TIME = 0.99
+"""Of the time of either source: by less in common their errors are of different times."""
 
 
 @dataclass(frozen=True)
 class GpuEnergy:
     """One device over the samples at hand; None where a source is missing.
 
-    `energy_j` is what all figures are made of, `bound_j` how far off it may be, `source` where it comes from.
-    `counter_j` is measured, `integral_j` integrated (trapezoid); `difference` is (integral - counter) / counter
-    over the time that has both; `disagrees` flags more than 5 %. Gaps are left out of all joules.
+    `device` is gpu, cpu or dram; `gpu` names it. `energy_j` is what all figures are made of, `bound_j` how far off
+    sampling may leave it, `source` where it comes from. `counter_j` is measured, `integral_j` integrated
+    (trapezoid, of `power_source`), each with its own error of sampling; `difference` is (integral - counter) /
+    counter over the time that has both, `disagrees` flags more than 5 %, `explained` whether the two errors can
+    account for that. Gaps are left out of all joules, and so is what a counter had counted when it was reset.
+    `reasons` are the driver's for the values it did not give.
     """
 
     gpu: str
@@ -32,19 +37,26 @@ class GpuEnergy:
     bound_j: float | None
     source: str | None
     counter_j: float | None
+    counter_error_j: float | None
+    counter_resets: int
     integral_j: float | None
+    integral_error_j: float | None
+    power_source: str | None
     difference: float | None
     disagrees: bool
+    explained: bool
     mean_utilization: float | None
     serves: tuple[str, ...]
     why: str
-    is_divided: bool
+    mig: bool
+    reasons: tuple[str, ...]
     gaps: tuple[Gap, ...]
 
     @classmethod
     def of(cls, gpu: MeteredGpu, routes: Sequence[Route]) -> Self:
         """The device's record; `routes` are those that its serving counts by."""
-        difference = gpu.disagreement
+        difference = gpu.common.difference
+        disagrees = difference is not None and abs(difference) > DISAGREEMENT
         return cls(
             gpu=gpu.device.label,
             name=gpu.device.name,
@@ -55,16 +67,34 @@ class GpuEnergy:
             energy_j=gpu.measured_j,
             bound_j=None if gpu.measured_j is None else gpu.whole.bound_j,
             source=source_of(gpu),
-            counter_j=gpu.counter_j,
-            integral_j=gpu.integral_j,
+            counter_j=gpu.counter and gpu.counter.energy_j,
+            counter_error_j=gpu.counter and gpu.counter.error_j,
+            counter_resets=gpu.counter_resets,
+            integral_j=gpu.integral and gpu.integral.energy_j,
+            integral_error_j=gpu.integral and gpu.integral.error_j,
+            power_source=", ".join(gpu.power_sources) or None,
             difference=difference,
-            disagrees=difference is not None and abs(difference) > DISAGREEMENT,
+            disagrees=disagrees,
+            explained=disagrees and _errors_explain(gpu),
             mean_utilization=gpu.mean_utilization,
             serves=tuple(sorted({routes[index].endpoint for index in gpu.serving.routes})),
             why=gpu.serving.why,
-            is_divided=gpu.is_divided,
+            mig=gpu.mig,
+            reasons=gpu.reasons,
             gaps=gpu.gaps,
         )
+
+
+def _errors_explain(gpu: MeteredGpu) -> bool:
+    """Whether counter and integral are of the same time, and no further apart than both errors."""
+    counter, integral, common = gpu.counter, gpu.integral, gpu.common
+    if (
+        counter is None
+        or integral is None
+        or common.seconds < SAME_TIME * max(counter.seconds, integral.seconds)
+    ):
+        return False
+    return abs(common.integrated_j - common.counted_j) <= counter.error_j + integral.error_j
 
 
 def source_of(gpu: MeteredGpu) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from tracekit.analyzers.distribution import Distribution
+from tracekit.analyzers.engine_load import EngineLoad, engine_loads
 from tracekit.analyzers.metering.measured import MeasuredEnergy, measured_energy
 from tracekit.analyzers.metering.serving import Serves
 from tracekit.analyzers.power import GpuEnergy, gpu_energies
@@ -19,6 +20,18 @@ from tracekit.analyzers.share import Shares, shares, union_ns
 from tracekit.assembly.token_class import CLASSES
 from tracekit.schema import Kind
 from tracekit.trace import Trace
+
+UNSTATED = "unstated"
+"""The source of token counts in imports that name none."""
+
+
+@dataclass(frozen=True)
+class SourceTokens:
+    """Answered calls whose tokens come from one source, and their sums; None where none says."""
+
+    calls: int
+    input_tokens: int | None
+    output_tokens: int | None
 
 
 @dataclass(frozen=True)
@@ -42,10 +55,12 @@ class Recorded:
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None
+    tokens_by_source: dict[str, SourceTokens]
     tokens_by_class: dict[str, int] | None
     prefix: PrefixReuse
     power: list[GpuEnergy]
     measured: MeasuredEnergy | None
+    engines: list[EngineLoad]
     models: list[str]
     prompts_on_server: int
     sessions: pl.DataFrame
@@ -94,10 +109,12 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         input_tokens=_sum(answered["input_tokens"]),
         output_tokens=_sum(answered["output_tokens"]),
         cached_tokens=_sum(answered["cached_tokens"]),
+        tokens_by_source=_by_source(answered),
         tokens_by_class=_by_class(answered),
         prefix=prefix_reuse(trace),
         power=power,
         measured=measured,
+        engines=engine_loads(trace),
         models=sorted(calls["model"].drop_nulls().unique().to_list()),
         prompts_on_server=int(answered["continues"].sum()),
         sessions=session_table(sessions, calls, tools, where),
@@ -107,7 +124,7 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
 _CALL_COLUMNS = [
     "row_id", "session_id", "status", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
     "output_tokens", "cached_tokens", "prompt_bytes", "previous_response_id", "conversation_id",
-    *(f"{name}_bytes" for name in CLASSES),
+    "usage_source", *(f"{name}_bytes" for name in CLASSES),
 ]  # fmt: skip
 
 
@@ -168,6 +185,14 @@ def _sum(values: pl.Series) -> int | None:
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _by_source(calls: pl.DataFrame) -> dict[str, SourceTokens]:
+    sources = calls.with_columns(source=pl.col("usage_source").cast(pl.String).fill_null(UNSTATED))
+    return {
+        source: SourceTokens(len(rows), _sum(rows["input_tokens"]), _sum(rows["output_tokens"]))
+        for (source,), rows in sorted(sources.partition_by("source", as_dict=True).items())
+    }
 
 
 def _by_class(calls: pl.DataFrame) -> dict[str, int] | None:

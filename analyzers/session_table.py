@@ -7,14 +7,15 @@ import polars as pl
 from tracekit.analyzers.share import Shares
 from tracekit.assembly.token_class import CLASSES
 
+_ESTIMATED = pl.col("usage_source").cast(pl.String).eq_missing("estimated")
 LATENCIES = {
     "ttft_s": (pl.col("first_token_ns") - pl.col("start_ns")) / 1e9,
-    "tpot_s": pl.when(pl.col("output_tokens") >= 2).then(
+    "tpot_s": pl.when((pl.col("output_tokens") >= 2) & ~_ESTIMATED).then(
         (pl.col("end_ns") - pl.col("first_token_ns")) / (pl.col("output_tokens") - 1) / 1e9
     ),
     "e2e_s": (pl.col("end_ns") - pl.col("start_ns")) / 1e9,
 }
-"""Of one call, in seconds; null where a time or count it needs is unknown."""
+"""Of one call, in seconds; null where a time or count it needs is unknown, or estimated."""
 
 ANSWERED = pl.col("status").is_in(["ok", "cancelled"])
 
@@ -24,9 +25,9 @@ def session_table(
 ) -> pl.DataFrame:
     """The table, in the order of `sessions`.
 
-    Columns: session_id, name, start_ns, end_ns; calls, tools; input_tokens, cached_tokens, output_tokens (null
-    where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95 (inverted_cdf); tokens of each class;
-    llm_ns, tool_ns, overlap_ns, gap_ns.
+    Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls (whose tokens are); input_tokens,
+    cached_tokens, output_tokens (null where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95
+    (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns.
     """
     counts = calls.group_by("session_id").agg(calls=pl.len())
     answered = calls.filter(ANSWERED).with_columns(**LATENCIES).group_by("session_id").agg(_of_calls())
@@ -35,7 +36,7 @@ def session_table(
     for part in (counts, answered, per_tool):
         table = table.join(part, on="session_id", how="left", maintain_order="left")
     return table.with_columns(
-        pl.col("calls", "tools").fill_null(0),
+        pl.col("calls", "tools", "estimated_calls").fill_null(0),
         **{name: pl.Series(values) for name, values in where._asdict().items()},
     )
 
@@ -55,7 +56,7 @@ def _of_calls() -> list[pl.Expr]:
             ("p95", _percentile(name, 95)),
         )
     ]
-    return [*tokens, *classes, *latencies]
+    return [*tokens, _ESTIMATED.sum().alias("estimated_calls"), *classes, *latencies]
 
 
 def _percentile(name: str, percent: int) -> pl.Expr:

@@ -27,6 +27,8 @@ COLUMNS = ("first_token_ns", "last_token_ns", "input_tokens", "output_tokens")
 def points_of_trace(trace: Trace, replica: Replica) -> list[OperatingPoint]:
     """Points of calls that one `replica` served and nobody else used, one for each octave of calls in flight.
 
+    Calls whose tokens are estimated are in flight, but give no point.
+
     The latency is a bin's median of (last token - first token) / (tokens - 1); steps that work on others' prompts are
     part of it, so it counts as a mean. Watts are the mean of the samples taken meanwhile, if the trace has samples of
     exactly the replica's GPUs.
@@ -39,9 +41,10 @@ def points_of_trace(trace: Trace, replica: Replica) -> list[OperatingPoint]:
     flight = InFlight.of(calls["first_token_ns"].to_numpy(), calls["last_token_ns"].to_numpy())
     samples = _samples(trace, replica.tp)
     octaves = np.round(np.log2(flight.mean))
+    counted = (calls["usage_source"] != "estimated").to_numpy()
     points = []
     for octave in np.unique(octaves):
-        chosen = octaves == octave
+        chosen = (octaves == octave) & counted
         if np.count_nonzero(chosen) >= LEAST_CALLS:
             watts = _watts(samples, flight, octave)
             points.append(_point(replica, calls.filter(chosen), float(flight.mean[chosen].mean()), watts))
@@ -55,7 +58,8 @@ def points_of_trace(trace: Trace, replica: Replica) -> list[OperatingPoint]:
 
 
 def _streamed(trace: Trace) -> pl.DataFrame:
-    frame = pl.DataFrame(pl.from_arrow(trace.rows(Kind.LLM_CALL, COLUMNS))).drop_nulls()
+    frame = pl.DataFrame(pl.from_arrow(trace.rows(Kind.LLM_CALL, (*COLUMNS, "usage_source"))))
+    frame = frame.drop_nulls(COLUMNS).with_columns(pl.col("usage_source").cast(pl.String).fill_null(""))
     return frame.filter(
         (pl.col("output_tokens") >= LEAST_OUTPUT) & (pl.col("last_token_ns") > pl.col("first_token_ns"))
     )
@@ -87,7 +91,7 @@ class InFlight(NamedTuple):
 
 def _samples(trace: Trace, gpus: int) -> pl.DataFrame | None:
     """Watts by time; None unless exactly so many GPUs were sampled."""
-    columns = ("start_ns", "host", "gpu_index", "power_w")
+    columns = ("start_ns", "host", "gpu_index", "power_w")  # CPUs have a counter and no watts
     frame = pl.DataFrame(pl.from_arrow(trace.rows(Kind.POWER_SAMPLE, columns))).drop_nulls("power_w")
     return frame if frame.select("host", "gpu_index").n_unique() == gpus else None
 

@@ -42,6 +42,7 @@ class Compiled:
     origin_ns: int
     unanswered_calls: int
     calls_without_tokens: int
+    calls_estimated: int
     embedding_calls: int
     dropped_attempts: int
     inner_starts: int
@@ -124,6 +125,9 @@ def compile_workload(trace: Trace) -> Compiled:
         origin_ns=int(sessions.start_ns[0]),
         unanswered_calls=int(np.count_nonzero(~answered)),
         calls_without_tokens=int(np.count_nonzero(answered & ~counted & ~embeds)),
+        calls_estimated=int(
+            np.count_nonzero(answered & counted & _is(calls, "usage_source", ("estimated",)))
+        ),
         embedding_calls=int(np.count_nonzero(answered & embeds)),
         dropped_attempts=int(np.sum(ints(calls, "attempt_count").filled(1) - 1)),
         inner_starts=_inner_starts(workload),
@@ -141,8 +145,16 @@ def as_recorded(workload: Workload) -> Workload:
 
 
 _STEP_COLUMNS = ("row_id", "session_id", "start_ns", "end_ns", "parents")
-_CALL_COLUMNS = (*_STEP_COLUMNS, "status", "api", "input_tokens", "output_tokens", "attempt_count")
-_TOOL_COLUMNS = (*_STEP_COLUMNS, "frame")
+_CALL_COLUMNS = (
+    *_STEP_COLUMNS,
+    "status",
+    "api",
+    "usage_source",
+    "input_tokens",
+    "output_tokens",
+    "attempt_count",
+)
+_TOOL_COLUMNS = (*_STEP_COLUMNS, "frame", "inside_id")
 
 
 def _is(calls: pa.Table, name: str, wanted: tuple[str, ...]) -> Flags:
@@ -165,8 +177,8 @@ def _call_steps(trace: Trace, calls: pa.Table, replayable: Flags, sessions: _Ses
 
 
 def _tool_steps(trace: Trace, tools: pa.Table, sessions: _Sessions) -> _Steps:
-    """Tools that belong to a session and are no frames around other steps."""
-    keep = ints(tools, "session_id").known & ~flags(tools, "frame")
+    """Tools that belong to a session and are neither frames around other steps nor parts of another tool."""
+    keep = ints(tools, "session_id").known & ~flags(tools, "frame") & ~ints(tools, "inside_id").known
     none = np.zeros(tools.num_rows, np.int64)
     return _steps(trace, tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int64), none, none)
 

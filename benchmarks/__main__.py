@@ -1,8 +1,10 @@
 """Prints the figures: help, start-up added by `record`, analyze of a demo trace, replay of 10,000 calls.
 
 `python -m benchmarks vidur` compares the replica with runs of Vidur instead, `python -m benchmarks demo` the slot
-engine with the demo's own server; `python -m benchmarks replay` prints the table of what replays cost, which
-docs/benchmarks.md explains.
+engine with the demo's own server; `python -m benchmarks estimates` holds tokens estimated by bytes to tokenizers (it
+needs the package quicktok-v1); `python -m benchmarks replay` prints the table of what replays cost, which
+docs/benchmarks.md explains; `python -m benchmarks proxy` measures the
+recorder's proxy; `python -m benchmarks power` says what sampling and merging power cost.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import replay
+from benchmarks import power, replay
 from benchmarks.process import cost, paired
 from tracekit.collectors.launch import INJECTED_DIRECTORY
 
@@ -34,19 +36,40 @@ def main() -> None:
         "--fit", type=Path, help="folder whose batches give the coefficients; vidur_1k if not given"
     )
     vidur.add_argument("--judge", type=Path, help="folder whose calls are replayed; the same if not given")
+    benchmarks.add_parser("estimates")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
+    tools = benchmarks.add_parser("tools", help="tool windows of real frameworks against the truth")
+    tools.add_argument("--python", default=sys.executable, help="an interpreter that has the frameworks")
+    tools.add_argument("agents", nargs="*", help="names in tests/clients/agents; all if not given")
+    proxy = benchmarks.add_parser("proxy")
+    proxy.add_argument("--calls", type=int, default=50)
+    power.add_arguments(benchmarks.add_parser("power", help=power.__doc__.splitlines()[0]))
     options = parser.parse_args()
-    if options.benchmark == "demo":
+    if options.benchmark == "proxy":
+        from benchmarks.proxy import print_proxy  # noqa: PLC0415
+
+        print_proxy(options.calls)
+    elif options.benchmark == "demo":
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
 
         print_demo(options.sessions)
+    elif options.benchmark == "tools":
+        from benchmarks.tool_windows import print_tool_windows  # noqa: PLC0415
+
+        print_tool_windows(options.python, options.agents, options.runs)
+    elif options.benchmark == "estimates":
+        from benchmarks.estimates import print_estimates  # noqa: PLC0415
+
+        print_estimates()
     elif options.benchmark == "vidur":
         # not above: what this process holds at a fork would count as its children's memory
         from benchmarks.vidur import VIDUR_1K, print_vidur  # noqa: PLC0415
 
         fit = options.fit or VIDUR_1K
         print_vidur(fit, options.judge or fit)
+    elif options.benchmark == "power":
+        power.print_power(options)
     elif options.benchmark == "replay":
         replay.print_replay(options)
     else:

@@ -17,15 +17,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tracekit.collectors.engine.process import MetricsProcess
 from tracekit.collectors.hash_key import hash_key_file
+from tracekit.collectors.host_clock import boot_id
 from tracekit.collectors.inside.clock import Clock
+from tracekit.collectors.inside.secret import (
+    SECRET,
+    command_without_secrets,
+    is_secret_name,
+    scrubbed,
+    with_shapes_replaced,
+    without_assignments,
+)
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
+from tracekit.collectors.power.sampler_process import SamplerProcess
+from tracekit.collectors.proxy.beside import Proxy, ProxyDidNotStart
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
 
 INJECTED_DIRECTORY = Path(__file__).resolve().parent / "injected"
 STRAGGLER_SECONDS = 1.0
-SAMPLER_START_SECONDS = 2.0
 _DOUBLE_PRESS_SECONDS = 1.0
 _PR_SET_CHILD_SUBREAPER = 36
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
@@ -33,7 +44,7 @@ _RESTORED = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them, and program
 _POLL_SECONDS = 0.2
 
 
-def record(  # noqa: PLR0913
+def record(  # noqa: PLR0913  (what a recording can be told)
     command: Sequence[str],
     spool_directory: Path,
     *,
@@ -41,8 +52,12 @@ def record(  # noqa: PLR0913
     hash_key: Path | None = None,
     sample_power: bool = True,
     power_interval_s: float = 0.05,
+    ask_clocks: Sequence[str] = (),
+    engine_metrics: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
     labels: Mapping[str, str] | None = None,
+    choices: Mapping[str, str] | None = None,
+    proxy_variables: tuple[str, ...] | None = None,
     on_tick: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a command with the recorder in it and in its Python children.
@@ -53,8 +68,15 @@ def record(  # noqa: PLR0913
     spool_directory : where the records go; made if missing.
     version : tracekit's, for the records.
     hash_key : file with the key of the hashes; default: the user's own.
+    ask_clocks : HOST:PORT of hosts that `tracekit sample --serve` runs on, to merge their traces with this one.
+    engine_metrics : pages of server metrics to sample; empty: those of private servers that the agent calls;
+        None: none.
     environment : the agent's environment before the recorder's additions; default: this process's.
     labels : notes for the trace's provenance.
+    choices : what the recorder in the agent shall do otherwise than by default: `usage` inject, `content` redacted
+        or full.
+    proxy_variables : lead base URLs through the recorder's proxy as well, which needs aiohttp: those of the
+        variables that are known, and of these. None for no proxy.
     on_tick : called some five times a second while the command runs; must be quick and raise nothing.
 
     Returns
@@ -70,7 +92,8 @@ def record(  # noqa: PLR0913
     directory = spool_directory.absolute()
     wall_ns, monotonic_ns = time.time_ns(), time.monotonic_ns()
     run = _run(command, directory, version, f"{wall_ns}:{monotonic_ns}", hash_key)
-    run["labels"] = dict(labels or {})
+    run["labels"] = _labels(labels or {})
+    run["choices"] = dict(choices or {})
     run["spare"] = _spare(directory)
     _write_run(directory, run)
     _fill_loss_counts(directory)
@@ -79,17 +102,23 @@ def record(  # noqa: PLR0913
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
     _adopt_orphans(True)
     signals = _Signals()
-    sampler = None
-    if sample_power:
-        sampler = _start_sampler(directory, run["clock"], power_interval_s, notes, signals.outside)
+    beside = _Companions(directory, run, notes, signals.outside)
+    orphans: set[int] = set()
     try:
-        others = _children()  # the sampler, and what this process had started before
+        beside.read_engines(engine_metrics)
+        if sample_power:
+            beside.sample_power(power_interval_s, ask_clocks)
+        if proxy_variables is not None:
+            surroundings = beside.forward(command, surroundings, proxy_variables)
+        others = _children()  # our own, and what this process had started before
         child = _spawn(command, surroundings, signals.outside)
-        code = _Watch(child, signals, notes, others, on_tick).code()
+        if beside.proxy is not None:
+            beside.proxy.serve(child)
+        watch = _Watch(child, signals, notes, others, on_tick, beside.proxy)
+        code = watch.code()
+        orphans = watch.orphans
     finally:
-        if sampler is not None:
-            _await_first_record(sampler, directory)
-            _stop(sampler)
+        beside.stop(orphans)
         signals.restore()
         _adopt_orphans(False)
         os.close(lock)
@@ -127,8 +156,8 @@ def _run(
         key_file = hash_key_file(directory / "hash-key")
     wall_ns, monotonic_ns = (int(part) for part in clock.split(":"))
     return {
-        "command": list(command),
-        "argv": sys.argv,
+        "command": command_without_secrets(command),
+        "argv": command_without_secrets(sys.argv),
         "cwd": os.getcwd(),
         "host": platform.node(),
         "pid": os.getpid(),
@@ -136,6 +165,7 @@ def _run(
         "start_monotonic_ns": monotonic_ns,
         "clock": clock,
         "clock_offset_ns": wall_ns - monotonic_ns,
+        "boot_id": boot_id(),
         "tracekit": version,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -143,12 +173,21 @@ def _run(
     }
 
 
+def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+    return {
+        scrubbed(name): SECRET if is_secret_name(name) else with_shapes_replaced(without_assignments(text))
+        for name, text in labels.items()
+    }
+
+
 def _write_run(directory: Path, run: Mapping[str, Any]) -> None:
     file = directory / "run.json"
     draft = directory / "run.json.part"
     try:
-        draft.write_text(json.dumps(run, indent=1) + "\n")
-        draft.chmod(0o600)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            os.fchmod(descriptor, 0o600)
+            stream.write(json.dumps(run, indent=1) + "\n")
         draft.replace(file)
     except OSError as error:
         raise OutputRefused.not_writable(directory, error.strerror or str(error)) from error
@@ -168,6 +207,7 @@ def _spare(directory: Path) -> str:
 def _fill_loss_counts(directory: Path) -> None:
     """Room for the writers' counts of lost records, taken now: on a full disk only what is there can be written."""
     with contextlib.suppress(OSError), (directory / "lost").open("wb") as stream:
+        os.fchmod(stream.fileno(), 0o600)
         stream.write(bytes(8 * LOST_SLOTS))
         stream.flush()
         os.fsync(stream.fileno())
@@ -192,6 +232,8 @@ def _environment(environment: dict[str, str], directory: Path, run: Mapping[str,
     environment["TRACEKIT_CLOCK"] = run["clock"]
     environment["TRACEKIT_HASH_KEY"] = run["hash_key_file"]
     environment["TRACEKIT_VERSION"] = run["tracekit"]
+    for name in ("usage", "content"):
+        environment[f"TRACEKIT_{name.upper()}"] = run["choices"].get(name, "")
     return environment
 
 
@@ -204,38 +246,47 @@ def _spawn(command: Sequence[str], environment: dict[str, str], mask: set[Any]) 
         raise LaunchFailed.not_executable(command[0], error.strerror or str(error)) from error
 
 
-def _start_sampler(
-    directory: Path, clock: str, interval_s: float, notes: Writer, mask: set[Any]
-) -> int | None:
-    """The sampler's process id, in a process group of its own so that Ctrl-C passes it by."""
-    package = Path(__file__).parent.parent
-    theirs = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(package.parent), *([theirs] if theirs else [])])
-    environment = {**os.environ, "PYTHONPATH": path, "TRACEKIT_CLOCK": clock}
-    environment.pop("TRACEKIT_SPOOL", None)  # the sampler is no part of the agent
-    module = "tracekit.collectors.power_sampler"
-    arguments = [sys.executable, "-m", module, "--spool", str(directory), "--interval", str(interval_s)]
-    silence = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-        (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-    ]
-    try:
-        return os.posix_spawn(
-            sys.executable, arguments, environment, file_actions=silence, setpgroup=0, setsigmask=mask
-        )
-    except OSError as error:
-        notes.note("power_unavailable", type(error).__name__)
-        return None
+class _Companions:
+    """The recorder's own processes beside the agent: power, servers' metrics, the proxy."""
 
+    def __init__(self, directory: Path, run: dict[str, Any], notes: Writer, mask: set[Any]) -> None:
+        self._directory = directory
+        self._run = run
+        self._notes = notes
+        self._mask = mask
+        self._metrics = MetricsProcess(directory, run["clock"], notes)
+        self._sampler = SamplerProcess(directory, run["clock"], notes)
+        self.proxy: Proxy | None = None
 
-def _await_first_record(sampler: int, directory: Path) -> None:
-    """Let a sampler that a short command outran say what there is to say about power."""
-    end = time.monotonic() + SAMPLER_START_SECONDS
-    while time.monotonic() < end and not list(directory.glob(f"{sampler}-*.jsonl")):
-        if _group(sampler) is None:
-            return
-        time.sleep(0.005)
+    def read_engines(self, pages: Sequence[str] | None) -> None:
+        if pages is not None:
+            self._metrics.start(pages, self._mask)
+
+    def sample_power(self, interval_s: float, ask_clocks: Sequence[str]) -> None:
+        words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
+        self._sampler.start(interval_s, self._mask, words)
+
+    def forward(
+        self, command: Sequence[str], surroundings: dict[str, str], variables: tuple[str, ...]
+    ) -> dict[str, str]:
+        """The agent's environment with the proxy's addresses in it, if there is anything to forward."""
+        try:
+            self.proxy = Proxy.start(
+                command, surroundings, self._directory, self._notes, self._mask, variables
+            )
+        except ProxyDidNotStart:
+            return surroundings
+        self._run["proxy"] = [] if self.proxy is None else self.proxy.addresses.names
+        _write_run(self._directory, self._run)
+        return surroundings if self.proxy is None else self.proxy.environment(surroundings)
+
+    def stop(self, orphans: set[int]) -> None:
+        """End all of them, but for a proxy that processes left behind still need."""
+        self._metrics.hurry()
+        if self.proxy is not None and not self.proxy.release(orphans):
+            _stop(self.proxy.pid)
+        self._sampler.stop()
+        self._metrics.stop()
 
 
 def _stop(process: int) -> None:
@@ -291,10 +342,18 @@ class _Watch:
     """The agent's process while it runs, and the orphans it leaves."""
 
     def __init__(
-        self, child: int, signals: _Signals, notes: Writer, others: set[int], on_tick: Callable[[], None]
+        self,
+        child: int,
+        signals: _Signals,
+        notes: Writer,
+        others: set[int],
+        on_tick: Callable[[], None],
+        proxy: Proxy | None = None,
     ) -> None:
         self._others = others
         self._on_tick = on_tick
+        self._proxy = proxy
+        self.orphans: set[int] = set()  # who goes on when all is over
         self._child = child
         self._signals = signals
         self._notes = notes
@@ -307,6 +366,8 @@ class _Watch:
             news = self._signals.next()
             if news is not None:
                 self._pass_on(*news)
+            elif self._proxy is not None:
+                self._proxy.tend()
             self._on_tick()
         self._wait_for_orphans()
         code = os.waitstatus_to_exitcode(self._status or 0)
@@ -334,12 +395,15 @@ class _Watch:
     def _wait_for_orphans(self) -> None:
         """Give processes that outlive the agent a moment to finish their records, and say who did not."""
         end = time.monotonic() + STRAGGLER_SECONDS
+        if self._proxy is not None:
+            self._others.add(self._proxy.pid)
         while (orphans := _children() - self._others) and time.monotonic() < end:
             for orphan in orphans:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(orphan, os.WNOHANG)
             time.sleep(0.01)
-        for orphan in sorted(_children() - self._others):
+        self.orphans = _children() - self._others
+        for orphan in sorted(self.orphans):
             self._notes.note("process_left_running", _name(orphan))
 
 
@@ -358,13 +422,6 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _group(pid: int) -> int | None:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return None
 
 
 def _adopt_orphans(adopt: bool) -> None:

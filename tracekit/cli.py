@@ -49,6 +49,8 @@ REGISTRY: dict[str, Row] = {
     ),
     "export": Row("tracekit.commands.export", "Write a trace in another tool's format."),
     "info": Row("tracekit.commands.info", "Show what a trace holds and what it did not see."),
+    "sample": Row("tracekit.commands.sample", "Record the power of this host's GPUs alone."),
+    "merge": Row("tracekit.commands.merge", "Join traces of several hosts on one clock."),
     "recover": Row("tracekit.commands.recover", "Turn a recording that was cut off into a trace."),
     "demo": Row(
         "tracekit.commands.demo", "Record a real agent on a real engine here, and replay it on three GPUs."

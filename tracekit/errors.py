@@ -17,6 +17,9 @@ TracekitError (exit 2)
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
 ├── ScenarioInvalid      a fleet file or a setting that makes no sense
 ├── ProfileInvalid       a daily profile that cannot be used
+├── ProxyMissing         --proxy always without the library that the proxy is made of
+├── MergeRefused         traces that cannot be joined as asked
+├── CompilerMissing      no C compiler for the fake GPU
 └── LaunchFailed         the command to record could not be started (exit 125, 126 or 127)
 """
 
@@ -439,6 +442,19 @@ class ProfileInvalid(TracekitError):
         return cls(f"The profile {path}, line {line}: {name} '{value}' {fault}. Correct that line.")
 
 
+PROXY_INSTALL = "pip install 'tracekit-replay[proxy]'"
+"""What brings the proxy's library."""
+
+
+class ProxyMissing(TracekitError):
+    @classmethod
+    def asked_for(cls) -> Self:
+        return cls(
+            f"--proxy always needs aiohttp, which is not installed beside tracekit. Type `{PROXY_INSTALL}`, or leave "
+            "the option out: calls of Python processes are recorded without it. Nothing was started."
+        )
+
+
 class LaunchFailed(TracekitError):
     exit_code = 125
 
@@ -453,6 +469,29 @@ class LaunchFailed(TracekitError):
         error = cls(f"{command} cannot be executed ({reason}). Nothing was recorded.")
         error.exit_code = 126
         return error
+
+
+class CompilerMissing(TracekitError):
+    @classmethod
+    def here(cls, reason: str) -> Self:
+        return cls(
+            f"The fake GPU is a small C file that is compiled where it is used, and that failed: {reason}. "
+            "Install a C compiler (`apt install gcc libc6-dev`), or leave the fake GPU out."
+        )
+
+
+class MergeRefused(TracekitError):
+    @classmethod
+    def twice(cls, path: Path) -> Self:
+        return cls(f"{path} is given twice; its rows would count double. Name each trace once.")
+
+    @classmethod
+    def not_one(cls, name: str, found: int, known: Iterable[str]) -> Self:
+        what = "is in none of the traces, or the first" if found < 2 else f"is in {found} of the traces"
+        return cls(
+            f"--offset {name}=...: this host {what}. An offset is that of one trace from the first: "
+            f"{', '.join(known)}. Name a trace's file where hosts have the same name."
+        )
 
 
 class ServesInvalid(TracekitError):

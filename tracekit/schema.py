@@ -126,7 +126,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("edge_source", "category", _STEP, "Evidence for the parents, best first: explicit, tool_id, response_id, prefix_chain, timing."),
     _optional("name", "string", (*_SESSION, *_TOOL, *_MARK), "Name of the session, tool or mark.", otel="gen_ai.tool.name"),
     _optional("origin", "category", _SESSION, "recorded, imported or published-shape."),
-    _optional("session_source", "category", _SESSION, "Evidence for the session: explicit, conversation, lineage, task or process."),
+    _optional("session_source", "category", _SESSION, "Evidence for the session, best first: explicit (tracekit.session), otel (OpenTelemetry's conversation or trace), conversation (an id in the request), run (a framework's run of an agent), lineage (a conversation that begins anew) or task (a flow of control)."),
     _optional("conversation_id", "string", (*_SESSION, *_CALL), "The client's own conversation id.", otel="gen_ai.conversation.id"),
     _optional("agent_name", "string", _SESSION, "Name of the agent.", otel="gen_ai.agent.name"),
     _optional("score", "float64", _SESSION, "Quality score given by the user (`session.score`)."),
@@ -135,7 +135,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("server_host", "category", _WIRE, "Host the request went to.", otel="server.address"),
     _optional("server_port", "int32", _WIRE, "Port the request went to.", otel="server.port"),
     _optional("url_path", "category", _WIRE, "Path of the URL, without query."),
-    _optional("model", "category", _CALL, "Model asked for.", otel="gen_ai.request.model"),
+    _optional("model", "category", (*_CALL, *_ENGINE), "Model asked for; of an engine sample, the model served.", otel="gen_ai.request.model"),
     _optional("response_model", "category", _CALL, "Model that answered.", otel="gen_ai.response.model"),
     _optional("response_id", "string", _CALL, "The server's id of the response.", otel="gen_ai.response.id"),
     _optional("previous_response_id", "string", _CALL, "Response this request continues.", otel="gen_ai.request.previous_response.id"),
@@ -161,7 +161,7 @@ COLUMNS: tuple[Column, ...] = (
     _optional("cache_write_tokens", "int64", _CALL, "Prompt tokens the server wrote to its cache.", "tokens", "gen_ai.usage.cache_write.input_tokens"),
     _optional("output_tokens", "int64", _CALL, "Generated tokens, reasoning included.", "tokens", "gen_ai.usage.output_tokens"),
     _optional("reasoning_tokens", "int64", _CALL, "Reasoning part of the generated tokens.", "tokens", "gen_ai.usage.reasoning.output_tokens"),
-    _optional("usage_source", "category", _CALL, "server, injected, estimated or missing."),
+    _optional("usage_source", "category", _CALL, "server, injected (the server's, asked for by the recorder), estimated (by bytes) or missing."),
     _optional("engine_prefill_ms", "float64", _CALL, "Prefill time the engine itself reported (llama.cpp timings).", "ms"),
     _optional("engine_decode_ms", "float64", _CALL, "Decode time the engine itself reported.", "ms"),
     # prompt identity: no text, only keyed hashes and lengths
@@ -194,16 +194,22 @@ COLUMNS: tuple[Column, ...] = (
     _optional("tool_source", "category", _TOOL, "Evidence for the span: framework, tool_id, prefix_chain or adjacency."),
     _optional("confidence", "float64", _TOOL, "How sure the span's ends are, 0 to 1: 1 for framework truth."),
     _optional("frame", "bool", _TOOL, "Whether LLM calls ran inside the span (a sub-agent): then it is a frame around steps, not a step."),
+    _optional("inside_id", "int64", _TOOL, "row_id of the tool span that it ran inside of: then it is a part of that step, not a step."),
     # power samples
+    _optional("device", "category", _POWER, "What is sampled: gpu (also where null), cpu (a package) or dram."),
+    _optional("device_name", "category", _POWER, "The operating system's name of a device that is no GPU."),
     _optional("gpu_index", "int32", _POWER, "Index on the host."),
     _optional("gpu_uuid", "category", _POWER, "The driver's id of the device."),
     _optional("gpu_name", "category", _POWER, "The driver's name of the device."),
     _optional("power_w", "float64", _POWER, "Board power.", "W"),
-    _optional("power_source", "category", _POWER, "What power_w is: instant, usage (instant or 1 s average by GPU) or module."),
+    _optional("power_source", "category", _POWER, "What power_w is: instant, average, usage (instant or 1 s average by GPU) or module (CPU included)."),
     _optional("power_average_w", "float64", _POWER, "Power averaged over the driver's window (1 s).", "W"),
     _optional("energy_counter_j", "float64", _POWER, "The device's energy counter since the driver was loaded.", "J"),
-    _optional("power_update_ms", "float64", _POWER, "Inferred update period of power_w.", "ms"),
+    _optional("power_update_ms", "float64", _POWER, "Update period of power_w, as inferred from when it changed.", "ms"),
+    _optional("energy_update_ms", "float64", _POWER, "Update period of energy_counter_j, likewise.", "ms"),
+    _optional("energy_reason", "category", _POWER, "Why energy_counter_j is null."),
     _optional("utilization_gpu", "float64", _POWER, "Share of the last driver window with a kernel running, 0 to 1."),
+    _optional("utilization_reason", "category", _POWER, "Why utilization is null where it was asked for."),
     _optional("utilization_memory", "float64", _POWER, "Share of the last driver window with memory traffic, 0 to 1."),
     _optional("memory_used_bytes", "int64", _POWER, "Device memory in use.", "bytes"),
     _optional("memory_total_bytes", "int64", _POWER, "Device memory.", "bytes"),
@@ -212,17 +218,21 @@ COLUMNS: tuple[Column, ...] = (
     _optional("temperature_c", "float64", _POWER, "Device temperature.", "degC"),
     _optional("throttle_reasons", "uint64", _POWER, "The driver's bit mask of reasons for a lower clock."),
     _optional("power_limit_w", "float64", _POWER, "Enforced power limit.", "W"),
-    _optional("reason", "category", _POWER, "Why a value is null: the driver's error name."),
+    _optional("process_pids", "list[int64]", _POWER, "Processes with memory on the device; asked for once a second."),
+    _optional("process_memory_bytes", "list[int64]", _POWER, "Device memory of each of these; null where the driver does not say.", "bytes"),
+    _optional("mig", "bool", _POWER, "Whether the GPU is cut into instances; its power is then that of all of them."),
+    _optional("reason", "category", _POWER, "Why power_w, else energy_counter_j, is null: the driver's error name, reads_zero or driver_hangs."),
     # samples of the server's own metrics
     _optional("engine", "category", _ENGINE, "vllm, sglang, llama.cpp or tgi."),
     _optional("endpoint", "category", _ENGINE, "Address the metrics were read from."),
+    _optional("engine_rank", "int32", _ENGINE, "Which of several data-parallel engines behind the endpoint."),
     _optional("running_requests", "int64", _ENGINE, "Requests being decoded or prefilled."),
     _optional("waiting_requests", "int64", _ENGINE, "Requests waiting to be scheduled."),
     _optional("kv_fraction", "float64", _ENGINE, "Share of the KV cache in use, 0 to 1."),
     _optional("prefix_query_tokens_total", "float64", _ENGINE, "Counter: prompt tokens looked up in the prefix cache.", "tokens"),
     _optional("prefix_hit_tokens_total", "float64", _ENGINE, "Counter: prompt tokens found there.", "tokens"),
     _optional("preemptions_total", "float64", _ENGINE, "Counter: preemptions."),
-    _optional("prompt_tokens_total", "float64", _ENGINE, "Counter: prompt tokens processed.", "tokens"),
+    _optional("prompt_tokens_total", "float64", _ENGINE, "Counter: prompt tokens, cached ones included.", "tokens"),
     _optional("generation_tokens_total", "float64", _ENGINE, "Counter: tokens generated.", "tokens"),
     # marks
     _optional("value", "float64", _MARK, "Number given with the mark; true is 1."),
@@ -235,3 +245,9 @@ BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 def columns_of(kind: Kind) -> Iterator[Column]:
     """The columns that rows of `kind` may fill, in file order."""
     return (column for column in COLUMNS if kind in column.kinds)
+
+
+TIMES = frozenset(column.name for column in COLUMNS if column.name.endswith("_ns"))
+"""Columns that hold an instant on the host's clock."""
+ROW_REFERENCES = frozenset({"row_id", "session_id", "parents", "call_id"})
+"""Columns that hold row ids."""

@@ -12,19 +12,28 @@ Every record has ``t`` (its type) and ``ns`` (Unix epoch; the host's one offset 
 | t | other keys |
 |---|---|
 | process | pid, ppid, host, argv0, executable, python (version), recorder (package version) |
-| attempt_start | id, pid, thread, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, request |
-| attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response |
-| tool_start | id, pid, thread, task, session, tool, name, tool_call_id, source |
+| attempt_start | id, pid, thread, job, task, scope (the flow of control: inherited by asyncio tasks), transport, clock_point, scheme, host, port, path, retry_count, session, tool, agent_run, trace_session, trace, twin (in the proxy's: the id of a hook's record of the same attempt), by_proxy (in a hook's: whether it went to the proxy), request, content (the body, with --content only) |
+| attempt_end | id, status, http_status, error_type, first_byte_ns, first_token_ns, last_token_ns, chunk_count, chunk_gap_us, response_bytes, response, content (with --content only) |
+| tool_start | id, pid, thread, job, task, scope, session, tool (the one around it), agent_run, trace_session, trace, name, tool_call_id, source, adapter (the framework that reported it; null: the agent's own mark) |
 | tool_end | id, status, error_type |
 | session_start | id, pid, name, conversation_id |
 | session_end | id, status, error_type, score |
+| child | pid, child_pid, session, tool, scope, agent_run: what the process child_pid was started in |
+| run_start | id, pid, thread, job, task: an agent_run begins |
 | mark | pid, session, name, value |
-| power | gpu_index, gpu_uuid, gpu_name, power_w, power_average_w, power_source, energy_counter_j, utilization_gpu, utilization_memory, memory_used_bytes, memory_total_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, reason |
-| note | pid, what, detail: something that was not seen, or went wrong; counted in the trace's metadata |
+| device | id, device (gpu, cpu or dram), and what holds for all its samples: device_name, gpu_index, gpu_uuid, gpu_name, mig, memory_total_bytes, power_update_ms, energy_update_ms; the last record of an id counts |
+| power | id (of its device), power_w, power_source, power_average_w, energy_counter_j, reason, energy_reason; at times also utilization_gpu, utilization_memory, utilization_reason, memory_used_bytes, sm_clock_mhz, memory_clock_mhz, temperature_c, throttle_reasons, power_limit_w, process_pids, process_memory_bytes; any key of a `device` record overrides it |
+| clock | wall_offset_ns (the wall clock less the recording's), slept_ns (suspended since the host's start), synchronized, max_error_ns (the kernel's own bound): every 10 s, and after a step or a sleep |
+| clock_exchange | peer, peer_boot_id, received_ns and replied_ns (on its monotonic clock), returned_ns; `ns` is when the question left |
+| engine | host, endpoint, engine, model, engine_rank, running_requests, waiting_requests, kv_fraction, prefix_query_tokens_total, prefix_hit_tokens_total, preemptions_total, prompt_tokens_total, generation_tokens_total; what the server does not tell is absent |
+| note | pid, what, detail, by_proxy (of a process that was not followed: whether it has an address of the proxy): something that was not seen, or went wrong; counted in the trace's metadata |
+
+``job`` names what a thread does between two starts or submits, since pools use their threads again. ``agent_run`` is one outermost run of an agent, as its framework reports it; ``trace_session`` and ``trace`` are
+the conversation and trace of the agent's own tracing (OpenTelemetry, the OpenAI Agents SDK's), absent without any.
 
 ``request`` (facts only, no text): api (chat | completions | responses | embeddings | messages), model,
 stream, include_usage, max_tokens, temperature, choice_count, tools_offered, previous_response_id,
-conversation_id, body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
+conversation_id, client_session (a session named in metadata or the like), media_count (pictures, sound and files in base64, which stand in the prompt by their hash), body_bytes, body_hash, prompt_bytes, block_bytes, block_hashes (base64 of little-endian
 uint64: the keyed hash of the canonical prompt up to each multiple of block_bytes, in its first MiB) and ``parts``, a list in
 template order of {role, bytes, prefix_hash, content_hash, tool_call_ids, tool_result_id}.
 
@@ -44,7 +53,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,6 +71,7 @@ REQUIRED = {
     "tool_end": ("id",),
     "session_start": ("id",),
     "session_end": ("id",),
+    "device": ("id",),
 }
 """Keys without which a record says nothing; each holds text."""
 Record = dict[str, Any]
@@ -78,6 +88,7 @@ class Spool:
     records : every readable record, ordered by ``ns``, then file, then line.
     unreadable_lines : lines that were torn or are no records.
     lost_records : records that the writers had to drop, None if they could not count them.
+    streamed : the types of records that `stream` gives one by one, and `records` does not hold.
     """
 
     directory: Path
@@ -85,10 +96,33 @@ class Spool:
     records: list[Record] = field(default_factory=list)
     unreadable_lines: int = 0
     lost_records: int | None = None
+    streamed: frozenset[str] = frozenset()
+    _streamed_files: list[Path] = field(default_factory=list)
+
+    def stream(self) -> Iterator[Record]:
+        """The records of the types `streamed`, file by file, each file in its own order; read from disk anew."""
+        for file in self._streamed_files:
+            for line in _lines(file):
+                record = _record(line)
+                if record is not None and record["t"] in self.streamed:
+                    yield record
+
+    def _take(self, file: Path) -> None:
+        held_back = False
+        for line in _lines(file):
+            record = _record(line)
+            if record is None:
+                self.unreadable_lines += 1
+            elif record["t"] in self.streamed:
+                held_back = True
+            else:
+                self.records.append(record)
+        if held_back:
+            self._streamed_files.append(file)
 
 
-def read_spool(directory: Path) -> Spool:
-    """The run's records in time order.
+def read_spool(directory: Path, streamed: Collection[str] = ()) -> Spool:
+    """The run's records in time order, but for those of the types `streamed`, which may not fit into memory.
 
     Raises
     ------
@@ -98,15 +132,12 @@ def read_spool(directory: Path) -> Spool:
     run_file = directory / RUN_FILE
     if not files and not run_file.is_file():
         raise SpoolNotFound.at(directory)
-    spool = Spool(directory, _run(run_file), lost_records=_lost(directory / LOST_FILE))
+    spool = Spool(
+        directory, _run(run_file), lost_records=_lost(directory / LOST_FILE), streamed=frozenset(streamed)
+    )
     spare = spool.run.get("spare")
     for file in [*files, *(sorted(Path(spare).glob("*.jsonl")) if isinstance(spare, str) and spare else ())]:
-        for line in _lines(file):
-            record = _record(line)
-            if record is None:
-                spool.unreadable_lines += 1
-            else:
-                spool.records.append(record)
+        spool._take(file)
     spool.records.sort(key=lambda record: record["ns"])
     return spool
 

@@ -145,7 +145,7 @@ def write_trace(
 
 
 class TraceWriter:
-    """A trace written piece by piece, each a table of one kind; it appears at `path` whole or not at all.
+    """A trace written piece by piece, each a table of one kind; it appears at `path` whole or not at all, mode 0600.
 
     Used as a context: an exception inside it leaves nothing behind. `provenance` is set before the end.
 
@@ -161,7 +161,13 @@ class TraceWriter:
         self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
 
     def __enter__(self) -> Self:
-        self._file = pq.ParquetWriter(self._partial, arrow_schema(), compression="zstd")
+        self._partial.unlink(missing_ok=True)
+        os.close(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # its owner's alone
+        try:
+            self._file = pq.ParquetWriter(self._partial, arrow_schema(), compression="zstd")
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
         return self
 
     def write(self, table: pa.Table) -> None:

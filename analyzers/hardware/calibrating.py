@@ -92,12 +92,12 @@ def _calibration(points: list[OperatingPoint], provenance: Provenance) -> Calibr
         tier=provenance.tier,
         points=len(points),
         context_tokens=float(np.mean([point.input_tokens + 0.5 * point.output_tokens for point in points])),
-        step=_correction(place, np.log(column(points, "itl_s") / analytic.itl_s)),
-        power=_correction(place, np.log(column(points, "power_w") / analytic.power_w)),
+        step=correction_of(place, np.log(column(points, "itl_s") / analytic.itl_s)),
+        power=correction_of(place, np.log(column(points, "power_w") / analytic.power_w)),
     )
 
 
-def _correction(place: Floats, log_ratio: Floats) -> Correction | None:
+def correction_of(place: Floats, log_ratio: Floats) -> Correction | None:
     """Of the points where it is known; its error from each batch told by the others."""
     known = np.isfinite(log_ratio)
     if not known.any():

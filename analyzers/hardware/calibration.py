@@ -1,7 +1,8 @@
 """A calibration: how far measured steps of one model on one GPU lie from the analytic ones, by batch.
 
 It keeps log(measured / analytic) at log2 batches; between them straight lines, past the ends what the ends have. For
-the kernel it becomes a table by tokens that is added to a replica's cost.
+the kernel it becomes a table by tokens that is added to a replica's cost. Where steps were measured one by one, at
+several contexts and with prompts, the seconds of a token of context and of prompts are corrected too.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import NamedTuple
 import numpy as np
 
 from tracekit.analyzers.catalog.engine import ErrorBand
+from tracekit.analyzers.hardware.kernel_step import Contents, KernelSteps
+from tracekit.analyzers.hardware.prompt_fit import MOST_DECODES, PromptCorrection, with_prompts
 from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.hardware.step_cost import NODES, ReplicaCost
-from tracekit.analyzers.kernels.layout import Floats, PowerCurve, TokenTable
+from tracekit.analyzers.kernels.layout import Floats, TokenTable
 
 MOST_TAKEN_AWAY = 0.9
 """Of what a step takes at least: a correction that is too large for short contexts must leave something."""
-MOST_REACH = 0.999
-"""Of the way from floor to power limit, which the curve only nears."""
 
 
 class Correction(NamedTuple):
@@ -44,6 +45,10 @@ class Calibration:
     points : how many operating points told it
     context_tokens : of a decoding sequence, their mean; where the corrections hold exactly
     step, power : of a decode step's duration, and of a GPU's watts; None where nothing was measured
+    context_ratio : of the seconds that reading a token of context takes, measured / analytic; None: as modelled
+    context_driven_ratio : the same of its seconds at full power; None: in step with its seconds
+    prompt : of steps with prompts; None: as modelled
+    warm_idle_w : of one GPU that holds a model and waits; None: the catalog's
     """
 
     gpu: str
@@ -57,6 +62,10 @@ class Calibration:
     context_tokens: float
     step: Correction | None
     power: Correction | None
+    context_ratio: float | None = None
+    context_driven_ratio: float | None = None
+    prompt: PromptCorrection | None = None
+    warm_idle_w: float | None = None
 
     def is_for(self, replica: Replica) -> bool:
         """Whether it was measured on replicas like this one."""
@@ -64,43 +73,51 @@ class Calibration:
         return own == (replica.gpu.name, replica.model.name, replica.engine.name, replica.tp)
 
 
-class _Decode(NamedTuple):
-    """Decode steps of one sequence count each, at the calibration's context: arrays (TABLE_NODES,)."""
-
-    seconds: Floats
-    host: Floats
-    driven: Floats
-
-    @classmethod
-    def of(cls, cost: ReplicaCost, sequences: Floats, context: float) -> _Decode:
-        step, power, table = cost.step, cost.power, cost.table
-        read = sequences * context
-        return cls(
-            step.base_s + step.decode_s * sequences + step.decode_context_s * read
-            + np.interp(sequences, NODES, table.step_s),
-            power.host_base_s + power.host_decode_s * sequences,
-            power.driven_base_s + power.driven_decode_s * sequences + power.driven_decode_context_s * read
-            + np.interp(sequences, NODES, table.driven_s),
-        )  # fmt: skip
-
-
 def calibrated_cost(cost: ReplicaCost, calibration: Calibration) -> ReplicaCost:
-    """The cost with the calibration's corrections in its table, in seconds by a step's tokens.
+    """The cost with the calibration's corrections: in its table, in seconds by a step's tokens, and in coefficients.
 
     A decode step of the calibration's mean context takes and draws what was measured. Past the largest measured batch,
-    and in steps full of prompts, the seconds that are added stay what they are there.
+    and in steps full of prompts that were not measured, the seconds that are added stay what they are there.
     """
+    corrected = _with_table(cost, _with_context(cost, calibration), calibration)
+    if calibration.prompt is not None:
+        decodes = MOST_DECODES if calibration.step is None else 2.0 ** calibration.step.log2_batch[-1]
+        corrected = with_prompts(corrected, cost, calibration.prompt, max(decodes, MOST_DECODES))
+    if calibration.warm_idle_w is None:
+        return corrected
+    gpus = calibration.tp
+    return corrected._replace(power=corrected.power._replace(idle_w=gpus * calibration.warm_idle_w))
+
+
+def _with_context(cost: ReplicaCost, calibration: Calibration) -> ReplicaCost:
+    """Tokens of context take and draw what was measured, else draw the same meanwhile; shares of energy stay."""
+    ratio = 1.0 if calibration.context_ratio is None else calibration.context_ratio
+    driven = ratio if calibration.context_driven_ratio is None else calibration.context_driven_ratio
+    step, power = cost.step, cost.power
+    return cost._replace(
+        step=step._replace(
+            decode_context_s=ratio * step.decode_context_s, prompt_context_s=ratio * step.prompt_context_s
+        ),
+        power=power._replace(
+            driven_decode_context_s=driven * power.driven_decode_context_s,
+            driven_prompt_context_s=driven * power.driven_prompt_context_s,
+        ),
+    )
+
+
+def _with_table(analytic: ReplicaCost, cost: ReplicaCost, calibration: Calibration) -> ReplicaCost:
+    """`cost` with decode steps of the calibration's context as measured: the ratios' multiple of `analytic`."""
     measured = [part.log2_batch[-1] for part in (calibration.step, calibration.power) if part is not None]
     sequences = np.minimum(NODES, 2.0 ** max(measured, default=0.0))
-    decode = _Decode.of(cost, sequences, calibration.context_tokens)
-    added_s = np.maximum(
-        _added_s(decode, sequences, calibration.step), -MOST_TAKEN_AWAY * _least_seconds(cost)
-    )
+    contents = Contents.decoding(sequences, calibration.context_tokens)
+    said, decode = KernelSteps.of(analytic, contents), KernelSteps.of(cost, contents)
+    wanted_s = said.seconds if calibration.step is None else said.seconds * calibration.step.ratio(sequences)
+    added_s = np.maximum(wanted_s - decode.seconds, -MOST_TAKEN_AWAY * _least_seconds(cost))
     seconds = decode.seconds + added_s
-    watts = _watts_given_time(decode, seconds, cost.power)
+    watts = decode.watts_given(seconds, cost.power)
     if calibration.power is not None:
-        watts = _watts(decode, cost.power) * calibration.power.ratio(sequences)
-    added_driven = _driven_for(watts, decode, seconds, cost.power) - decode.driven
+        watts = said.watts(analytic.power) * calibration.power.ratio(sequences)
+    added_driven = decode.driven_for(watts, seconds, cost.power) - decode.driven
     added_driven = np.maximum(added_driven, -MOST_TAKEN_AWAY * _least_driven(cost))
     table = TokenTable(
         step_s=_sums(cost.table.step_s, added_s),
@@ -108,12 +125,6 @@ def calibrated_cost(cost: ReplicaCost, calibration: Calibration) -> ReplicaCost:
         driven_s=_sums(cost.table.driven_s, added_driven),
     )
     return cost._replace(table=table)
-
-
-def _added_s(decode: _Decode, sequences: Floats, step: Correction | None) -> Floats:
-    if step is None:
-        return np.zeros(len(sequences))
-    return (step.ratio(sequences) - 1.0) * decode.seconds
 
 
 def _least_seconds(cost: ReplicaCost) -> Floats:
@@ -127,31 +138,6 @@ def _least_driven(cost: ReplicaCost) -> Floats:
     token = min(cost.power.driven_decode_s, cost.power.driven_prefill_token_s)
     least: Floats = cost.power.driven_base_s + token * NODES + np.array(cost.table.driven_s)
     return least
-
-
-def _watts(decode: _Decode, power: PowerCurve) -> Floats:
-    on_gpu = decode.seconds - decode.host
-    return _curve(power, on_gpu / decode.seconds, power.level + decode.driven / on_gpu)
-
-
-def _watts_given_time(decode: _Decode, seconds: Floats, power: PowerCurve) -> Floats:
-    """If the same work takes `seconds`: what is beyond the modelled duration is waiting."""
-    work = decode.seconds - decode.host
-    return _curve(power, np.minimum(seconds, work) / seconds, power.level + decode.driven / work)
-
-
-def _curve(power: PowerCurve, busy: Floats, level: Floats) -> Floats:
-    watts: Floats = power.floor_w + power.span_w * busy * level / np.cbrt(1.0 + level**3)
-    return watts
-
-
-def _driven_for(watts: Floats, decode: _Decode, seconds: Floats, power: PowerCurve) -> Floats:
-    """The seconds at full power with which the curve gives `watts`: its inverse."""
-    on_gpu = seconds - decode.host
-    reach = np.clip((watts - power.floor_w) * seconds / (power.span_w * on_gpu), 0.0, MOST_REACH)
-    level = reach / np.cbrt(1.0 - reach**3)
-    driven: Floats = (level - power.level) * on_gpu
-    return driven
 
 
 def _sums(terms: tuple[float, ...], added: Floats) -> tuple[float, ...]:

@@ -76,8 +76,9 @@ class Bracket:
         return Range((high_j + low_j) / 2, np.abs(high_j - low_j) / 2)
 
     def _behind(self, pairs: Pairs, age_s: Floats) -> Floats:
-        """Joules that each read, (p + 1,), may not show yet."""
-        coming_j = np.append(np.where(pairs.is_good, pairs.joules, np.inf), np.inf)
+        """Joules that each read, (p + 1,), may not show yet; a last read that has not moved shows none of them."""
+        has_moved = pairs.is_good & (pairs.joules > 0.0)
+        coming_j = np.append(np.where(has_moved, pairs.joules, np.inf), np.inf)
         return np.asarray(np.minimum(self.most_w * age_s, coming_j[: len(age_s)]), np.float64)
 
     def variance_at(self, t_ns: Ints) -> Floats:

@@ -19,8 +19,9 @@ from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.hardware.step_cost import ReplicaCost, replica_cost
 from tracekit.analyzers.kernels.layout import NOBODY, Cause, Floats, Ints
+from tracekit.analyzers.metering.by_source import BySource
 from tracekit.analyzers.metering.cut import NOTHING, Cut, Figure, Parts, missing_s
-from tracekit.analyzers.metering.meter import Gap, Meter, Source
+from tracekit.analyzers.metering.meter import Common, Gap, Meter, Source
 from tracekit.analyzers.metering.pool import IN_FLIGHT, Phase, Pool, sessions_of
 from tracekit.analyzers.metering.reads import Device, GpuReads, PowerSamples
 from tracekit.analyzers.metering.serving import Serves, Serving, servings
@@ -43,9 +44,9 @@ MODELLED, EQUAL, BOTH = "modelled", "equal", "modelled and equal"
 class MeteredGpu:
     """One device over its samples: joules by each source (None: that one says nothing), what it serves, gaps.
 
-    `counter_j` is measured, `integral_j` integrated (trapezoids); `measured_j` is what figures are made of, by
-    `sources`; `disagreement` is (integral - counter) / counter. `catalog_gpu` is None where the catalog does not
-    know the driver's name. Gaps are left out of all joules.
+    `counter` is measured, `integral` integrated (trapezoids), `common` both over the time that has both;
+    `measured_j` is what figures are made of, by `sources`. `catalog_gpu` is None where the catalog does not know
+    the driver's name. Gaps are left out of all joules. `reasons` are all those of values that were not given.
     """
 
     device: Device
@@ -56,13 +57,15 @@ class MeteredGpu:
     seconds: float
     measured_s: float
     measured_j: float | None
-    counter_j: float | None
-    integral_j: float | None
-    disagreement: float | None
+    counter: BySource | None
+    counter_resets: int
+    integral: BySource | None
+    common: Common
     mean_utilization: float | None
     sources: frozenset[Source]
     power_sources: tuple[str, ...]
-    is_divided: bool
+    mig: bool
+    reasons: tuple[str, ...]
     gaps: tuple[Gap, ...]
 
     @classmethod
@@ -79,13 +82,15 @@ class MeteredGpu:
             seconds=(meter.end_ns - meter.start_ns) / NS_PER_S,
             measured_s=float(meter.known_s[-1]),
             measured_j=meter.measured_j,
-            counter_j=meter.counter_j,
-            integral_j=meter.integral_j,
-            disagreement=meter.disagreement,
+            counter=BySource.of(meter, Source.COUNTER),
+            counter_resets=meter.counter_resets,
+            integral=BySource.of(meter, Source.WATTS),
+            common=meter.common,
             mean_utilization=float(known.mean()) if len(known) else None,
             sources=frozenset(kind for kind in Source if np.any(meter.source == kind)),
             power_sources=reads.sources,
-            is_divided=reads.is_divided,
+            mig=reads.mig,
+            reasons=tuple(sorted({reads.reasons[code] for code in np.unique(reads.reason) if code >= 0})),
             gaps=tuple(_gaps(meter, serving, steps)),
         )
 

@@ -8,6 +8,7 @@ joules are unknown, and in no figure.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -36,6 +37,9 @@ class Source(IntEnum):
     WATTS = 2
 
 
+BEST_LAST = (Source.WATTS, Source.COUNTER)
+
+
 class Gap(NamedTuple):
     """A stretch whose joules are unknown, and by how much the counter advanced over it, if that is known."""
 
@@ -47,6 +51,19 @@ class Gap(NamedTuple):
     @property
     def seconds(self) -> float:
         return (self.end_ns - self.start_ns) / NS_PER_S
+
+
+class Common(NamedTuple):
+    """Joules by the counter and by integrated watts over the same stretches, and how long these are in all."""
+
+    counted_j: float
+    integrated_j: float
+    seconds: float
+
+    @property
+    def difference(self) -> float | None:
+        """(integral - counter) / counter; None where the counter says nothing."""
+        return self.integrated_j / self.counted_j - 1.0 if self.counted_j > 0.0 else None
 
 
 class Pairs(NamedTuple):
@@ -98,19 +115,38 @@ class Meter:
         usual_s = float(np.median(intervals_s)) if len(intervals_s) else 0.0
         longest_s = max(LONGEST_S, USUAL_INTERVALS * usual_s)
         counter, power = _counter_pairs(reads, longest_s), _power_pairs(reads, longest_s)
-        source = np.full(len(intervals_s), Source.GAP, np.int64)
-        watts = np.zeros(len(intervals_s))
-        counter_pair, power_pair = counter.of_intervals(len(source)), power.of_intervals(len(source))
-        for pairs, pair, kind in (
-            (power, power_pair, Source.WATTS),
-            (counter, counter_pair, Source.COUNTER),
-        ):
+        counter_pair, power_pair = (pairs.of_intervals(len(intervals_s)) for pairs in (counter, power))
+        return cls._made_of(BEST_LAST, reads, longest_s, counter, power, counter_pair, power_pair)
+
+    def only(self, kind: Source) -> Self:
+        """The same samples by one source alone; all else is a gap."""
+        return self._made_of(
+            (kind,), self.reads, self.longest_s, self.counter, self.power, self.counter_pair, self.power_pair
+        )
+
+    @classmethod
+    def _made_of(
+        cls,
+        kinds: Sequence[Source],
+        reads: GpuReads,
+        longest_s: float,
+        counter: Pairs,
+        power: Pairs,
+        counter_pair: Ints,
+        power_pair: Ints,
+    ) -> Self:
+        intervals_s = np.diff(reads.t_ns) / NS_PER_S
+        source, watts = np.full(len(intervals_s), Source.GAP, np.int64), np.zeros(len(intervals_s))
+        pairs_of = {Source.WATTS: (power, power_pair), Source.COUNTER: (counter, counter_pair)}
+        for kind in kinds:
+            pairs, pair = pairs_of[kind]
             good = _flags_at(pairs.is_good, pair)
             source[good] = kind
             watts[good] = (pairs.joules / pairs.seconds)[pair[good]]
-        refused = _flags_at(counter.is_lost | counter.is_backwards, counter_pair)
-        source[refused] = Source.GAP
-        watts[refused] = 0.0
+        if Source.COUNTER in kinds:
+            refused = _flags_at(counter.is_lost | counter.is_backwards, counter_pair)
+            source[refused] = Source.GAP
+            watts[refused] = 0.0
         known_s = np.where(source == Source.GAP, 0.0, intervals_s)
         joules = _sums(watts * known_s)
         return cls(
@@ -131,20 +167,13 @@ class Meter:
         return float(self.joules[-1]) if self.known_s[-1] > 0.0 else None
 
     @property
-    def counter_j(self) -> float | None:
-        """The counter's advance, gaps left out."""
-        good = self.counter.is_good
-        return float(self.counter.joules[good].sum()) if good.any() else None
-
-    @property
-    def integral_j(self) -> float | None:
-        """Watts over time, gaps left out, whatever the counter says."""
-        good = self.power.is_good
-        return float(self.power.joules[good].sum()) if good.any() else None
+    def counter_resets(self) -> int:
+        """How often the counter ran backwards."""
+        return int(self.counter.is_backwards.sum())
 
     @cached_property
-    def disagreement(self) -> float | None:
-        """(integral - counter) / counter over the stretches that have both; None where none has."""
+    def common(self) -> Common:
+        """Both sources over the stretches that have both."""
         intervals_s = np.diff(self.reads.t_ns) / NS_PER_S
         pair = self.power_pair
         has_watts = _flags_at(self.power.is_good, pair)
@@ -152,10 +181,11 @@ class Meter:
         missing, integrated_j = _sums(np.where(has_watts, 0, 1)), _sums(watt_j)
         first, last = self.counter.first, self.counter.last
         both = self.counter.is_good & (missing[last] == missing[first])
-        counted_j = float(self.counter.joules[both].sum())
-        if counted_j <= 0.0:
-            return None
-        return float((integrated_j[last] - integrated_j[first])[both].sum()) / counted_j - 1.0
+        return Common(
+            counted_j=float(self.counter.joules[both].sum()),
+            integrated_j=float((integrated_j[last] - integrated_j[first])[both].sum()),
+            seconds=float(self.counter.seconds[both].sum()),
+        )
 
     @cached_property
     def run_edges_ns(self) -> Ints:

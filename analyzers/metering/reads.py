@@ -8,9 +8,9 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
-from tracekit.analyzers.columns import Flags, codes, ints
+from tracekit.analyzers.columns import Flags, codes, flags, ints
 from tracekit.analyzers.kernels.layout import Floats, Ints
-from tracekit.schema import BY_NAME, Kind
+from tracekit.schema import Kind
 from tracekit.trace import Trace
 
 AVERAGE = "average"
@@ -59,7 +59,7 @@ class GpuReads:
     sources: tuple[str, ...]
     limit_w: float | None
     counter_update_s: float | None
-    is_divided: bool  # MIG: power is that of all instances
+    mig: bool  # cut into instances; power is that of all of them
 
     @property
     def is_lost(self) -> Flags:
@@ -90,7 +90,7 @@ class PowerSamples:
     @classmethod
     def of(cls, trace: Trace) -> Self:
         """The trace's samples, no devices where it has none."""
-        return cls(trace.rows(Kind.POWER_SAMPLE, [name for name in _WANTED if name in BY_NAME]))
+        return cls(trace.rows(Kind.POWER_SAMPLE, _WANTED))
 
     def is_used(self, device: int) -> bool | None:
         """Whether the device of that place ever ran a kernel; None if no sample says."""
@@ -141,10 +141,10 @@ def _device(row: pa.Table) -> Device:
     )
 
 
-def _order(device: Device) -> tuple[str, str, int, str]:
-    """By host, kind, index, id."""
+def _order(device: Device) -> tuple[bool, str, str, int, str]:
+    """GPUs first; by kind, host, index, id."""
     index = NOBODY_KNOWS if device.index is None else device.index
-    return device.host, device.kind, index, device.uuid or device.name or ""
+    return device.kind != "gpu", device.kind, device.host, index, device.uuid or device.name or ""
 
 
 def _reads(device: Device, table: pa.Table) -> GpuReads:
@@ -169,19 +169,15 @@ def _reads(device: Device, table: pa.Table) -> GpuReads:
         sources=tuple(sorted(named | ({AVERAGE} if is_average.any() else set()))),
         limit_w=_most(_floats(table, "power_limit_w")),
         counter_update_s=_most(_floats(table, "energy_update_ms") / 1e3),
-        is_divided="mig" in table.column_names and any(table.column("mig").unique().to_pylist()),
+        mig=bool(flags(table, "mig").any()),
     )
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
-    if name not in table.column_names:
-        return np.full(table.num_rows, np.nan)
     return np.asarray(table.column(name).to_numpy(), np.float64)
 
 
 def _words(table: pa.Table, name: str) -> tuple[Ints, list[str]]:
-    if name not in table.column_names:
-        return np.full(table.num_rows, NOBODY_KNOWS, np.int64), []
     return codes(table, name)
 
 

@@ -41,10 +41,17 @@ class Answer:
         take = item.get
         self.response_id = self.response_id or label(take("id"))
         self.model = self.model or label(take("model"))
-        self.usage = take("usage") if isinstance(take("usage"), dict) else self.usage
+        self.take_usage(take("usage"))
         self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
         if take("error"):
             self.fail(take("error"))
+        elif take("object") == "error":  # as vLLM said it until 2025
+            self.fail(item)
+
+    def take_usage(self, usage: Any) -> None:
+        """Take an object of token counts; the last one that says anything counts."""
+        if usage and isinstance(usage, dict):
+            self.usage = usage
 
     def add_text(self, text: Any, *, is_answer: bool = True) -> bool:
         """Take generated text; `is_answer` is False for reasoning, tool arguments and further choices."""
@@ -56,10 +63,13 @@ class Answer:
         return True
 
     def add_call(self, key: Any, call_id: Any, name: Any) -> bool:
-        """Take a tool call's id and name; servers that number every call 0 still give each its own id."""
+        """Take a tool call's id and name.
+
+        Servers that number every call 0 still give each its own id, or at least no id and another name.
+        """
         call_id, name = label(call_id) or None, label(name) or None
         call = self._calls.get(key)
-        if call is not None and call_id and call["id"] and call["id"] != call_id:
+        if call is not None and _is_another(call, call_id, name):
             self._calls[key, len(self._calls)] = call
             call = None
             del self._calls[key]
@@ -80,9 +90,21 @@ class Answer:
         self.error_type = self.error_type or error_name(error) or "server_error"
 
 
+def _is_another(call: dict[str, str | None], call_id: str | None, name: str | None) -> bool:
+    if call_id and call["id"]:
+        return call["id"] != call_id
+    return bool(not call_id and not call["id"] and name and call["name"] and call["name"] != name)
+
+
 def add_reasoning(answer: Answer, item: dict[str, Any]) -> bool:
     """Take the reasoning text of a message or delta, under whichever name the server gives it."""
-    return any(answer.add_text(item.get(key), is_answer=False) for key in _REASONING_KEYS)
+    if any(answer.add_text(item.get(key), is_answer=False) for key in _REASONING_KEYS):
+        return True
+    has_output = False
+    for detail in items(item.get("reasoning_details")):  # OpenRouter's
+        text = detail.get("text") or detail.get("summary") or detail.get("data")
+        has_output = answer.add_text(text, is_answer=False) or has_output
+    return has_output
 
 
 def error_name(error: Any) -> str | None:
@@ -92,8 +114,9 @@ def error_name(error: Any) -> str | None:
     for key in ("code", "type", "status"):
         name = error.get(key)
         if isinstance(name, str) and 0 < len(name) <= 64 and name.replace("_", "").replace("-", "").isalnum():
-            return name
-    return None
+            return label(name)
+    code = error.get("code")
+    return f"http_{code}" if type(code) is int and 400 <= code < 600 else None
 
 
 def string(value: Any) -> str | None:
@@ -104,3 +127,9 @@ def string(value: Any) -> str | None:
 def items(value: Any) -> list[dict[str, Any]]:
     """The objects in a JSON list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def object_of(item: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under a key; an empty one if there is none."""
+    value = item.get(key)
+    return value if isinstance(value, dict) else {}

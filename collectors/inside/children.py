@@ -34,13 +34,27 @@ def started(executable: Any, argv: Any, environment: Any) -> None:
         program = program.split(" ", 1)[0]  # a whole command line in place of a name
     why = _why_not_followed(program, words[1:], environment)
     if why:
-        _note(os.path.basename(program), why)
+        _note(os.path.basename(program), why, by_proxy=_goes_by_proxy(words, environment))
 
 
-def _note(program: str, why: str) -> None:
+def _goes_by_proxy(words: list[str], environment: Any) -> bool:
+    """Whether the process gets an address of the proxy to call models by."""
+    loopback = STATE.loopback
+    if loopback is None:
+        return False
+    if environment is None:
+        return bool(loopback.unset) or loopback.leads_here(words, os.environ)
+    return loopback.leads_here(words, environment)
+
+
+def _note(program: str, why: str, *, by_proxy: bool) -> None:
     writer = STATE.writer
     if writer is not None:
-        fields = {"pid": os.getpid(), "what": "process_not_followed", "detail": program[:80], "why": why}
+        fields: dict[str, Any] = {
+            "pid": os.getpid(), "what": "process_not_followed", "detail": program[:80], "why": why,
+        }  # fmt: skip
+        if by_proxy:
+            fields["by_proxy"] = True
         writer.write("note", writer.clock.now_ns(), fields)
 
 
@@ -49,9 +63,9 @@ def _word(value: Any) -> str:
 
 
 def _why_not_followed(program: str, arguments: list[str], environment: Any) -> str | None:
-    if not _is_python(program):
+    if not is_python(program):
         return None if os.path.basename(program) in _PROBES else "not_python"
-    if _ignores_environment(arguments):
+    if ignores_environment(arguments):
         return "flags"
     path = _python_path(os.environ if environment is None else environment)
     return None if STATE.injected_directory in path.split(os.pathsep) else "environment"
@@ -67,7 +81,7 @@ def _python_path(environment: Any) -> str:
     return ""
 
 
-def _ignores_environment(arguments: list[str]) -> bool:
+def ignores_environment(arguments: list[str]) -> bool:
     """Whether a Python so called skips `site` or PYTHONPATH (-S, -I, -E, alone or among other flags)."""
     skip = False
     for argument in arguments:
@@ -87,7 +101,8 @@ def _ignores_environment(arguments: list[str]) -> bool:
     return False
 
 
-def _is_python(program: str) -> bool:
+def is_python(program: str) -> bool:
+    """Whether this is a Python, or a script that one runs."""
     if _is_python_name(os.path.basename(program)):
         return True
     return _is_python_script(program)
@@ -109,10 +124,13 @@ def _is_python_script(program: str) -> bool:
     try:
         with open(path, "rb") as stream:
             first = stream.readline(256)
+            second = stream.readline(256)
     except OSError:
         return False
     if not first.startswith(b"#!"):
         return False
+    if second.startswith(b"'''exec'"):  # pip's way round a path too long for the first line
+        return _is_python_name(os.path.basename(second.split(b'"')[1].decode("utf-8", "replace")))
     words = first[2:].decode("utf-8", "replace").split()
     if words and os.path.basename(words[0]) == "env":
         words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]

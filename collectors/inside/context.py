@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
 import sys
-from _thread import get_ident
 
 from .plain import name
 from .state import STATE
+from .trace_context import trace_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import ContextVar, Token
     from typing import Any
 
 
@@ -49,6 +51,66 @@ def scope_id(new_id: Callable[[], str]) -> str:
     return scope
 
 
+def thread_id() -> int:
+    """The running thread; the greenlet, where gevent has put its own function in the place of this one."""
+    return _thread.get_ident()
+
+
+def whereabouts() -> dict[str, Any]:
+    """The thread, the job that it does, and the asyncio task."""
+    thread = thread_id()
+    return {"thread": thread, "job": STATE.jobs.get(thread), "task": task_name()}
+
+
 def place() -> dict[str, Any]:
     """The keys every started span shares."""
-    return {"thread": get_ident(), "task": task_name(), "session": session_id(), "tool": STATE.tool.get()}
+    keys = whereabouts()
+    keys.update(
+        {
+            "session": session_id(),
+            "tool": STATE.tool.get(),
+            "agent_run": STATE.agent_run.get(),
+        }
+    )
+    conversation, trace = trace_identity()
+    if conversation is not None or trace is not None:
+        keys.update(trace_session=conversation, trace=trace)
+    return keys
+
+
+def child_facts() -> dict[str, Any]:
+    """What a process that is started now belongs to; empty if nothing."""
+    facts = {
+        "session": session_id(),
+        "tool": STATE.tool.get(),
+        "scope": STATE.scope.get(),
+        "agent_run": STATE.agent_run.get(),
+    }
+    return facts if any(facts.values()) else {}
+
+
+def flow() -> tuple[str | None, ...]:
+    """What the code belongs to, for a thread that it starts to belong to as well."""
+    return tuple(variable.get() for variable in STATE.flow)
+
+
+def enter(flow: tuple[Any, ...]) -> list[Any]:
+    """Belong to this flow from here on; what `leave` takes to undo it."""
+    return [variable.set(value) for variable, value in zip(STATE.flow, flow)]
+
+
+def leave(tokens: list[Any]) -> None:
+    """Belong to what was before."""
+    for variable, token in zip(STATE.flow, tokens):
+        restore(variable, token)
+
+
+def restore(variable: ContextVar[Any], token: Token[Any] | None) -> None:
+    """Give the variable the value that it had before the token's setting."""
+    if token is None:
+        return
+    try:
+        variable.reset(token)
+    except ValueError:  # set in another context: async fixtures, generators that are carried about
+        old = token.old_value
+        variable.set(None if old is token.MISSING else old)

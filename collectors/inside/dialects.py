@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .answer import Answer, add_reasoning, items, string
+import json
+
+from .answer import Answer, add_reasoning, items, object_of, string
+from .plain import real
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,17 +16,19 @@ if TYPE_CHECKING:
 
 
 def chat_body(answer: Answer, body: dict[str, Any]) -> bool:
-    """Chat completions and legacy completions: the whole answer."""
+    """Chat completions and legacy completions, also in Ollama's own words: the whole answer."""
     return _choices(answer, body, "message")
 
 
 def chat_event(answer: Answer, event: dict[str, Any]) -> bool:
-    """Chat completions and legacy completions: one chunk."""
+    """Chat completions and legacy completions, also in Ollama's own words: one chunk."""
     return _choices(answer, event, "delta")
 
 
 def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
     answer.add_common(item)
+    if "done" in item and "choices" not in item:
+        return _ollama(answer, item)
     has_output = False
     for choice in items(item.get("choices")):
         index = choice.get("index") or 0
@@ -34,30 +39,78 @@ def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
             has_output = answer.add_text(choice["text"], is_answer=index == 0) or has_output
         if choice.get("finish_reason"):
             answer.finish(choice["finish_reason"])
+            answer.take_usage(choice.get("usage"))  # where Moonshot puts it
+    if "x_groq" in item:
+        answer.take_usage(object_of(item, "x_groq").get("usage"))
+    return has_output
+
+
+def _ollama(answer: Answer, item: dict[str, Any]) -> bool:
+    """What /api/chat and /api/generate answer, whole or line by line; the last one counts tokens and time."""
+    message = item.get("message")
+    has_output = _message(answer, message, 0) if isinstance(message, dict) else False
+    has_output = answer.add_text(item.get("response")) or has_output
+    has_output = add_reasoning(answer, item) or has_output
+    if item["done"] is True:
+        answer.finish(item.get("done_reason") or "stop")
+        counts = {"prompt_tokens": item.get("prompt_eval_count"), "completion_tokens": item.get("eval_count")}
+        answer.take_usage({name: count for name, count in counts.items() if count is not None})
+        prefill_ns, decode_ns = real(item.get("prompt_eval_duration")), real(item.get("eval_duration"))
+        answer.timings = {
+            "prompt_ms": None if prefill_ns is None else prefill_ns / 1e6,
+            "predicted_ms": None if decode_ns is None else decode_ns / 1e6,
+        }
     return has_output
 
 
 def _message(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
     content = message.get("content")
     if isinstance(content, list):
-        content = "".join(text for text in (string(piece.get("text")) for piece in items(content)) if text)
-    has_output = answer.add_text(content, is_answer=choice == 0)
-    if len(message) == 1 and content is not None:  # the usual chunk of a stream: nothing but content
-        return has_output
+        has_output = _pieces(answer, content, choice)
+    else:
+        has_output = answer.add_text(content, is_answer=choice == 0)
+        if len(message) == 1 and content is not None:  # the usual chunk of a stream: nothing but content
+            return has_output
     has_output = add_reasoning(answer, message) or has_output
     has_output = answer.add_text(message.get("refusal"), is_answer=False) or has_output
+    if isinstance(message.get("audio"), dict):
+        audio = message["audio"]
+        has_output = answer.add_text(audio.get("transcript"), is_answer=False) or has_output
+        has_output = bool(audio.get("data")) or has_output
+    return _calls(answer, message, choice) or has_output
+
+
+def _pieces(answer: Answer, content: list[Any], choice: Any) -> bool:
+    """Content in pieces, as Mistral sends it: texts, and thoughts that are made of texts."""
+    has_output = False
+    for piece in items(content):
+        has_output = answer.add_text(piece.get("text"), is_answer=choice == 0) or has_output
+        for thought in items(piece.get("thinking")):
+            has_output = answer.add_text(thought.get("text"), is_answer=False) or has_output
+        has_output = answer.add_text(piece.get("thinking"), is_answer=False) or has_output
+    return has_output
+
+
+def _calls(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
     calls = items(message.get("tool_calls"))
     if isinstance(message.get("function_call"), dict):
         calls.append({"function": message["function_call"], "index": "function_call"})
+    has_output = False
     for position, call in enumerate(calls):
-        function = call.get("function") or call.get("custom")
-        function = function if isinstance(function, dict) else {}
-        index = call.get("index")
+        function = object_of(call, "function") or object_of(call, "custom")
+        index = call.get("index", function.get("index"))
         key = (str(choice), position if index is None else str(index))
         has_output = answer.add_call(key, call.get("id"), function.get("name")) or has_output
         for argument in ("arguments", "input"):
-            has_output = answer.add_text(function.get(argument), is_answer=False) or has_output
+            has_output = _given(answer, function.get(argument)) or has_output
     return has_output
+
+
+def _given(answer: Answer, value: Any) -> bool:
+    """Take a tool call's arguments: JSON text, or with some servers the object itself."""
+    if isinstance(value, dict) and value:
+        value = json.dumps(value, separators=(",", ":"))
+    return answer.add_text(value, is_answer=False)
 
 
 def responses_body(answer: Answer, body: dict[str, Any]) -> bool:
@@ -107,6 +160,10 @@ def responses_event(answer: Answer, event: dict[str, Any]) -> bool:
             and item_kind.endswith("_call")
             and answer.add_call(call_id, call_id, name or item_kind)
         )
+    if kind == "response.output_item.done" and isinstance(item, dict):
+        call_id = string(item.get("call_id"))
+        if call_id and (string(item.get("type")) or "").endswith("_call"):
+            answer.add_call(call_id, call_id, item.get("name") or item["type"])
     if kind == "error" or event.get("error"):
         answer.fail(event.get("error") or event)
     response = event.get("response")
@@ -137,11 +194,7 @@ def _block(answer: Answer, position: Any, block: dict[str, Any]) -> bool:
     has_output = answer.add_text(block.get("thinking"), is_answer=False) or has_output
     if block.get("type") == "tool_use":
         has_output = answer.add_call(position, block.get("id"), block.get("name")) or has_output
-        given = block.get("input")
-        if given:
-            import json
-
-            answer.add_text(json.dumps(given, separators=(",", ":")), is_answer=False)
+        _given(answer, block.get("input"))
     return has_output
 
 
@@ -161,7 +214,8 @@ def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
         if isinstance(delta, dict):
             answer.finish(delta.get("stop_reason"))
         if isinstance(event.get("usage"), dict):
-            answer.usage = {**(answer.usage or {}), **event["usage"]}
+            said = {key: count for key, count in event["usage"].items() if count is not None}
+            answer.take_usage({**(answer.usage or {}), **said})
     elif kind == "message_stop":
         answer.is_complete = True
     elif kind == "error":
@@ -172,6 +226,8 @@ def messages_event(answer: Answer, event: dict[str, Any]) -> bool:
 def plain_body(answer: Answer, body: dict[str, Any]) -> bool:
     """Embeddings: no generated text."""
     answer.add_common(body)
+    if "prompt_eval_count" in body:  # Ollama's own words
+        answer.take_usage({"prompt_tokens": body["prompt_eval_count"]})
     answer.is_complete = True
     return False
 

@@ -16,14 +16,47 @@ def decoder(encoding: str) -> Callable[[bytes], bytes] | None:
     names = [name for name in names if name not in ("", "identity")]
     if not names:
         return bytes
-    if len(names) > 1:
-        return None
-    make = _DECODERS.get(names[0])
-    return None if make is None else make()
+    decoders = []
+    for name in reversed(names):  # the last one was done last
+        make = _DECODERS.get(name)
+        decode = None if make is None else make()
+        if decode is None:
+            return None
+        decoders.append(decode)
+    return decoders[0] if len(decoders) == 1 else lambda data: _through(decoders, data)
 
 
-def _gzip() -> Callable[[bytes], bytes]:
-    return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
+def _through(decoders: list[Callable[[bytes], bytes]], data: bytes) -> bytes:
+    for decode in decoders:
+        data = decode(data)
+    return data
+
+
+def decoded_body(data: bytes) -> bytes | None:
+    """A request's body without the compression that its first bytes tell of; None if that cannot be undone."""
+    for magic, encoding in _MAGIC:
+        if data.startswith(magic):
+            decode = decoder(encoding)
+            try:
+                return None if decode is None else decode(data)
+            except Exception:
+                return None
+    return data
+
+
+class _Gzip:
+    """Gzip, also of several members one after the other."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+
+    def decode(self, data: bytes) -> bytes:
+        decoded = self._member.decompress(data)
+        while self._member.eof and self._member.unused_data.strip(b"\0"):
+            rest = self._member.unused_data
+            self._member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+            decoded += self._member.decompress(rest)
+        return decoded
 
 
 class _Deflate:
@@ -73,9 +106,10 @@ def _first_importable(*names: str) -> Any:
     return None
 
 
+_MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _DECODERS: dict[str, Callable[[], Callable[[bytes], bytes] | None]] = {
-    "gzip": _gzip,
-    "x-gzip": _gzip,
+    "gzip": lambda: _Gzip().decode,
+    "x-gzip": lambda: _Gzip().decode,
     "deflate": lambda: _Deflate().decode,
     "br": _brotli,
     "zstd": _zstandard,

@@ -5,16 +5,23 @@ from __future__ import annotations
 import functools
 import inspect
 
+from .state import STATE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
     from typing import Any
 
-    from .marks import Span
+    Open = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
-def recorded(function: Any, open_span: Callable[[], Span]) -> Any:
-    """The function, recording one span a run; it takes, gives and raises exactly what it did."""
+def recorded(function: Any, open_span: Open) -> Any:
+    """The function, recording one span a run; it takes, gives and raises exactly what it did.
+
+    Parameters
+    ----------
+    open_span : makes the span of a run from the run's arguments: a tuple and a dict.
+    """
     if isinstance(function, (staticmethod, classmethod)):
         return type(function)(recorded(function.__func__, open_span))
     if inspect.isasyncgenfunction(function):
@@ -28,9 +35,9 @@ def recorded(function: Any, open_span: Callable[[], Span]) -> Any:
     return functools.wraps(function)(wrapper)
 
 
-def _plain(function: Any, open_span: Callable[[], Span]) -> Any:
+def _plain(function: Any, open_span: Open) -> Any:
     def run(*args: Any, **kwargs: Any) -> Any:
-        span = open_span()
+        span = _opened(open_span, args, kwargs)
         span.enter()
         try:
             result = function(*args, **kwargs)
@@ -45,9 +52,9 @@ def _plain(function: Any, open_span: Callable[[], Span]) -> Any:
     return run
 
 
-def _coroutine(function: Any, open_span: Callable[[], Span]) -> Any:
+def _coroutine(function: Any, open_span: Open) -> Any:
     async def run(*args: Any, **kwargs: Any) -> Any:
-        span = open_span()
+        span = _opened(open_span, args, kwargs)
         span.enter()
         try:
             result = await function(*args, **kwargs)
@@ -62,11 +69,11 @@ def _coroutine(function: Any, open_span: Callable[[], Span]) -> Any:
     return run
 
 
-def _generator(function: Any, open_span: Callable[[], Span]) -> Any:
+def _generator(function: Any, open_span: Open) -> Any:
     def run(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         """Drive the generator by hand, so that the span is current only while it runs, not while it waits."""
         generator = function(*args, **kwargs)
-        span = open_span()
+        span = _opened(open_span, args, kwargs)
         resume, value = generator.send, None
         try:
             while True:
@@ -92,10 +99,10 @@ def _generator(function: Any, open_span: Callable[[], Span]) -> Any:
     return run
 
 
-def _async_generator(function: Any, open_span: Callable[[], Span]) -> Any:
+def _async_generator(function: Any, open_span: Open) -> Any:
     async def run(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         generator = function(*args, **kwargs)
-        span = open_span()
+        span = _opened(open_span, args, kwargs)
         resume, value = generator.asend, None
         try:
             while True:
@@ -119,3 +126,21 @@ def _async_generator(function: Any, open_span: Callable[[], Span]) -> Any:
             raise
 
     return run
+
+
+class _Nothing:
+    """In place of a span that could not be opened."""
+
+    def enter(self) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def end(self, kind: type[BaseException] | None) -> None: ...
+
+
+def _opened(open_span: Open, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    try:
+        return open_span(args, kwargs)
+    except Exception as error:
+        STATE.failed("tool", error)
+        return _Nothing()

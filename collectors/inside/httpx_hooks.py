@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 
+from . import httpx_upload
 from .exchange import Exchange, observe
+from .httpx_refusal import accepted, accepted_async, may_refuse
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -23,10 +25,10 @@ _PORTS = {"http": 80, "https": 443}
 def patch(library: ModuleType) -> None:
     """Hook this library's clients, once."""
     sync_tee, async_tee = _tees(library)
-    _wrap(library.Client, _sync_send(library.Client._send_single_request, library.__name__, sync_tee))
+    _wrap(library.Client, _sync_send(library.Client._send_single_request, library, sync_tee))
     _wrap(
         library.AsyncClient,
-        _async_send(library.AsyncClient._send_single_request, library.__name__, async_tee),
+        _async_send(library.AsyncClient._send_single_request, library, async_tee),
     )
 
 
@@ -36,15 +38,25 @@ def _wrap(client: Any, send: Any) -> None:
         client._send_single_request = send
 
 
-def _sync_send(original: Any, transport: str, tee: Any) -> Any:
+def _sync_send(original: Any, library: ModuleType, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _observe(transport, request)
+        exchange = _observe(library.__name__, request)
         if exchange is None:
-            return original(self, request, *args, **kwargs)
+            return httpx_upload.send(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = original(self, _sent(request, exchange), *args, **kwargs)
+            if may_refuse(response, exchange):
+                response = accepted(
+                    library,
+                    response,
+                    exchange,
+                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
+                )
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
@@ -56,15 +68,25 @@ def _sync_send(original: Any, transport: str, tee: Any) -> Any:
     return _send_single_request
 
 
-def _async_send(original: Any, transport: str, tee: Any) -> Any:
+def _async_send(original: Any, library: ModuleType, tee: Any) -> Any:
+    def attach(response: Any, exchange: Exchange, request: Any) -> None:
+        _attach(response, exchange, tee, request)
+
     @functools.wraps(original)
     async def _send_single_request(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = _observe(transport, request)
+        exchange = _observe(library.__name__, request)
         if exchange is None:
-            return await original(self, request, *args, **kwargs)
+            return await httpx_upload.send_async(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
             response = await original(self, _sent(request, exchange), *args, **kwargs)
+            if may_refuse(response, exchange):
+                response = await accepted_async(
+                    library,
+                    response,
+                    exchange,
+                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
+                )
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
@@ -83,6 +105,8 @@ def _observe(transport: str, request: Any) -> Exchange | None:
         url = request.url
         address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
         body = _body(request)
+        if body is None and httpx_upload.is_streamed(request):
+            return None
         return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
     except Exception as error:
         STATE.failed("observe", error)
@@ -131,7 +155,10 @@ def _attach(response: Any, exchange: Exchange, tee: Any, request: Any) -> None:
         if isinstance(
             content, bytes
         ):  # a transport of the agent's own, a cache or a mock: nobody will read a stream
-            exchange.chunk(content)
+            shown = exchange.chunk(content) + exchange.rest()
+            if shown != content:
+                response._content = shown
+                headers["content-length"] = str(len(shown))
             exchange.end()
             return
         response.stream = tee(response.stream, exchange)

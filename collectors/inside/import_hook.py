@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from .frameworks import FRAMEWORKS
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -13,8 +14,21 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-# library -> the module beside this one whose patch(module) hooks it
-HOOKS = {"httpx": "httpx_hooks", "httpx2": "httpx_hooks", "subprocess": "process_hooks"}
+# module -> the module beside this one whose patch(module) hooks it
+HOOKS = {
+    "aiohttp": "aiohttp_hooks",
+    "concurrent.futures.thread": "thread_hooks",
+    "http.client": "http_client_hooks",
+    "httpx": "httpx_hooks",
+    "httpx2": "httpx_hooks",
+    "multiprocessing.process": "process_hooks",
+    "subprocess": "process_hooks",
+    "threading": "thread_hooks",
+    "urllib3.connection": "http_client_hooks",
+    "websockets.asyncio.connection": "websockets_hooks",
+    "websockets.sync.connection": "websockets_hooks",
+    **dict.fromkeys(FRAMEWORKS, "framework_hooks"),
+}
 
 
 class PatchingFinder:
@@ -70,14 +84,9 @@ def _patch_after_execution(loader: Any) -> None:
 def patch(module: ModuleType) -> None:
     """Hook a library that is loaded; a failure is noted and leaves it as it is."""
     try:
-        if HOOKS[module.__name__] == "httpx_hooks":
-            from . import httpx_hooks
-
-            httpx_hooks.patch(module)
-        else:
-            from . import process_hooks
-
-            process_hooks.patch(module)
+        hooks = __package__ + "." + HOOKS[module.__name__]
+        __import__(hooks)
+        sys.modules[hooks].patch(module)
     except Exception as error:
         STATE.failed("patch " + module.__name__, error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .secret import scrubbed
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -11,13 +13,13 @@ _LARGEST_LENGTH = 20  # digits of a 64-bit number, for texts that should hold a 
 
 
 def label(value: Any) -> str | None:
-    """A name or id off the wire, of bounded length; None if it is no string."""
-    return str.__str__(value)[:LONGEST_LABEL] if isinstance(value, str) else None
+    """A name or id off the wire, of bounded length and without keys; None if it is no string."""
+    return scrubbed(str.__str__(value)[:LONGEST_LABEL]) if isinstance(value, str) else None
 
 
 def name(value: Any) -> str | None:
     """A name that a program gives, which may be any object; None stays None."""
-    return None if value is None else text(value)[:LONGEST_LABEL]
+    return None if value is None else scrubbed(text(value)[:LONGEST_LABEL])
 
 
 def text(value: Any) -> str:
@@ -76,7 +78,7 @@ def mark_value(value: Any) -> str | float | bool | None:
     if isinstance(value, int):
         number = whole(value)
         return text(value) if number is None else number
-    return text(value)
+    return scrubbed(text(value))
 
 
 def without_lone_surrogates(value: Any) -> Any:

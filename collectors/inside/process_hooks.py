@@ -44,6 +44,7 @@ class Wrapped:
         self.__wrapped__ = original
         self._tell = tell
         self._is_last = is_last
+        self._gives_pid = self._name.startswith("posix_spawn")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._is_last:
@@ -53,6 +54,8 @@ class Wrapped:
         result = self.__wrapped__(*args, **kwargs)
         if caller != "subprocess":  # told of by Popen already
             _quietly(self._tell, args, kwargs)
+            if self._gives_pid:
+                _belongs(result)
         return result
 
     def __repr__(self) -> str:
@@ -81,22 +84,60 @@ def patch_os() -> None:
         setattr(os, name, wrapped)
 
 
-def patch(subprocess: ModuleType) -> None:
-    """Wrap the start of a `Popen`, once."""
+def patch(module: ModuleType) -> None:
+    """Wrap what this module, `subprocess` or `multiprocessing.process`, starts processes with, once."""
+    if module.__name__ == "subprocess":
+        _patch_popen(module.Popen)
+    else:
+        _patch_process(module.BaseProcess)
+
+
+def _patch_process(process: Any) -> None:
     import functools
 
-    popen = subprocess.Popen
+    original = process.start
+    if hasattr(original, "__tracekit__"):
+        return
+
+    @functools.wraps(original)
+    def start(self: Any) -> None:
+        original(self)
+        _belongs(self.pid)
+
+    start.__tracekit__ = True  # type: ignore[attr-defined]
+    process.start = start
+
+
+def _patch_popen(popen: Any) -> None:
+    import functools
+
     original = popen.__init__
     if hasattr(original, "__tracekit__"):
         return
 
     @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        kwargs = _with_base_urls(kwargs)
         original(self, *args, **kwargs)
         _quietly(_opened, args, kwargs)
+        _belongs(self.pid)
 
     __init__.__tracekit__ = True  # type: ignore[attr-defined]
     popen.__init__ = __init__
+
+
+def _belongs(child_pid: Any) -> None:
+    """Write down which session, tool and flow started the process, if any did."""
+    try:
+        from .context import child_facts
+
+        facts = child_facts()
+        writer = STATE.writer
+        if facts and writer is not None:
+            fields = {"pid": os.getpid(), "child_pid": child_pid, **facts}
+            writer.write("child", writer.clock.now_ns(), fields)
+    except Exception as error:
+        STATE.failed("children", error)
 
 
 def _quietly(tell: Callable[..., None], args: Any, kwargs: Any) -> None:
@@ -104,6 +145,19 @@ def _quietly(tell: Callable[..., None], args: Any, kwargs: Any) -> None:
         tell(*args, **kwargs)
     except Exception as error:
         STATE.failed("children", error)
+
+
+def _with_base_urls(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Popen's arguments by name; an environment among them that our variables were hidden from gets them back."""
+    if STATE.loopback is None or kwargs.get("env") is None:
+        return kwargs
+    try:
+        from .loopback import environment_for_child
+
+        return {**kwargs, "env": environment_for_child(kwargs["env"])}
+    except Exception as error:
+        STATE.failed("children", error)
+        return kwargs
 
 
 def _opened(*args: Any, **kwargs: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from .identity import BLOCK_BYTES, Hashing
+from .media import StandIns, holds_media, without_media
+from .named_session import client_session
 from .plain import counted, label, real
 from .prompt import Memory, Part
-from .wire import model_of
+from .wire import is_streamed, model_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,19 +15,23 @@ if TYPE_CHECKING:
     from typing import Any
 
 _memory = Memory()
+_stand_ins = StandIns()
 
 
 def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing: Hashing) -> dict[str, Any]:
     """The `request` of an attempt's start, as `tracekit.spool` lists it."""
     if b'"cache_control"' in raw:  # a marker that moves from turn to turn and is no part of the prompt
         body = _without_cache_control(body)
+    media = 0
+    if holds_media(raw):  # not text, and long: known by its hash
+        body, media = without_media(body, lambda payload: _stand_ins.of(payload, hashing))
     prompt = _memory.prompt(list(_PARTS[api](body)), hashing)
     options = body.get("stream_options")
     tools = body.get("tools") or body.get("functions")
     return {
         "api": api,
         "model": label(model_of(body, path)),
-        "stream": body.get("stream") is True,
+        "stream": is_streamed(body, path),
         "include_usage": _flag(options.get("include_usage")) if isinstance(options, dict) else None,
         "max_tokens": _first(body, "max_completion_tokens", "max_tokens", "max_output_tokens"),
         "temperature": real(body.get("temperature")),
@@ -33,6 +39,8 @@ def request_facts(api: str, body: dict[str, Any], raw: bytes, path: str, hashing
         "tools_offered": len(tools) if isinstance(tools, list) else 0,
         "previous_response_id": label(body.get("previous_response_id")),
         "conversation_id": _conversation(body.get("conversation")),
+        "client_session": client_session(body),
+        "media_count": media,
         "body_bytes": len(raw),
         "body_hash": hashing.of_bytes(raw),
         "prompt_bytes": prompt.prefix.length,

@@ -9,14 +9,18 @@ from itertools import accumulate
 from .answer import Answer, error_name
 from .dialects import BODY, EVENT
 from .encoding import decoder
-from .sse import events
-from .usage import engine_times, usage_of
+from .sse import events, lines
+from .usage import engine_times, timed_usage, usage_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from .identity import Hashing
+
+_LARGEST = 256 * 1024 * 1024  # of a decoded answer, of which a few bytes may say that it is endless
+_LINES = ("ndjson", "jsonl", "json-lines", "json-seq")  # in content types of objects line by line
 
 
 class Reading:
@@ -38,15 +42,15 @@ class Reading:
         self.is_unreadable = False
         self._api = api
         decoded = self._decoded(chunks, encoding)
-        body = b"".join(decoded)
-        start = body[:64].lstrip()[:1]
-        self.is_stream = "event-stream" in content_type or (
-            start not in (b"{", b"[", b"") and "json" not in content_type
-        )
-        if self.is_stream:
-            self._read_stream(body, decoded, stamps)
-        else:
-            self._read_body(body)
+        body = self.body = b"".join(decoded)
+        is_object = body[:64].lstrip()[:1] in (b"{", b"[", b"")
+        if any(kind in content_type for kind in _LINES):
+            self._read_stream(lines(body), decoded, stamps)
+        elif not is_object and "json" not in content_type:
+            self._read_stream(events(body), decoded, stamps)
+        elif not self._read_body(body) and body.count(b"}\n{"):
+            self._read_stream(lines(body), decoded, stamps)
+        self.is_stream = self.is_stream or "event-stream" in content_type
 
     def _decoded(self, chunks: list[bytes], encoding: str) -> list[bytes]:
         decode = decoder(encoding)
@@ -54,14 +58,22 @@ class Reading:
         if decode is None:
             self.is_unreadable = True
             return decoded
+        size = 0
         try:
             for chunk in chunks:
-                decoded.append(decode(chunk))  # noqa: PERF401  (keeps what came before the damage)
+                decoded.append(decode(chunk))
+                size += len(decoded[-1])
+                if size > _LARGEST:
+                    self.is_unreadable = True
+                    break
         except Exception:
-            self.is_unreadable = True
+            if not size and _is_text(chunks[0]):  # whoever undid the encoding left the header
+                return chunks
+            self.is_unreadable = True  # and what came before the damage is kept
         return decoded
 
-    def _read_body(self, body: bytes) -> None:
+    def _read_body(self, body: bytes) -> bool:
+        """Read the whole answer; whether it is one JSON value."""
         try:
             value = json.loads(body.decode("utf-8", "replace")) if body else None
         except (ValueError, RecursionError):
@@ -72,13 +84,17 @@ class Reading:
             BODY[self._api](self.answer, value)
         elif body:
             self.is_unreadable = True
+        return value is not None
 
-    def _read_stream(self, body: bytes, decoded: list[bytes], stamps: list[int]) -> None:
+    def _read_stream(
+        self, found: Iterator[tuple[int, bytes]], decoded: list[bytes], stamps: list[int]
+    ) -> None:
+        self.is_stream = True
         ends = list(accumulate(map(len, decoded)))
         read = EVENT[self._api]
         answer = self.answer
         decode = json.JSONDecoder().decode  # json.loads, without its looking for options
-        for offset, data in events(body):
+        for offset, data in found:
             if data == b"[DONE]":
                 answer.is_complete = True
                 continue
@@ -92,7 +108,7 @@ class Reading:
     def facts(self, hashing: Hashing) -> dict[str, Any]:
         """The `response` of an attempt's end, as `tracekit.spool` lists it."""
         answer = self.answer
-        usage = usage_of(answer.usage)
+        usage = usage_of(answer.usage) or timed_usage(answer.timings)
         facts: dict[str, Any] = {
             "response_id": answer.response_id,
             "model": answer.model,
@@ -117,6 +133,10 @@ class Reading:
             if came
             else None,
         }
+
+
+def _is_text(data: bytes) -> bool:
+    return data[:16].lstrip()[:1] in (b"{", b"[", b"d", b"e", b":")
 
 
 def http_error_type(status: int, reading: Reading | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import import_hook, process_hooks, stand_in
+from . import import_hook, loopback, process_hooks, stand_in
 from .clock import Clock
 from .spool import Writer
 from .state import STATE
@@ -30,14 +30,25 @@ def install(injected_directory: str = "", environment: Mapping[str, str] = os.en
     if not directory or STATE.writer is not None:
         return False
     clock = Clock(environment.get("TRACEKIT_CLOCK"))
-    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    configure(environment)
     STATE.injected_directory = injected_directory
     spare = environment.get("TRACEKIT_SPARE", "")
     STATE.writer = Writer(directory, clock, environment.get("TRACEKIT_VERSION", ""), spare=spare)
     STATE.writer.start()
-    for step in (import_hook.install, stand_in.install, process_hooks.patch_os):
+    for step in (
+        lambda: loopback.start(environment),
+        import_hook.install,
+        stand_in.install,
+        process_hooks.patch_os,
+    ):
         _try(step)
     return True
+
+
+def configure(environment: Mapping[str, str]) -> None:
+    """Take what the supervisor says of how to record; the proxy does as well."""
+    STATE.hash_key_file = environment.get("TRACEKIT_HASH_KEY", "")
+    STATE.choose(environment)
 
 
 def _try(step: Callable[[], None]) -> None:

@@ -11,9 +11,11 @@ from contextvars import ContextVar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from .identity import Hashing
+    from .loopback import Loopback
     from .spool import Writer
 
 INJECTED_NAME = "_tracekit_inside"
@@ -27,11 +29,26 @@ class State:
         self.hashing: Hashing | None = None
         self.hash_key_file = ""
         self.injected_directory = ""
+        self.usage = "keep"  # or inject: ask for token counts where the client left it open
+        self.content = "none"  # or redacted, or full: what is kept of prompts and answers
+        self.usage_places: dict[tuple[str, int | None, str], str] = {}  # not to be asked for them, and why
+        self.loopback: Loopback | None = None
         self.session: ContextVar[str | None] = ContextVar("tracekit_session", default=None)
         self.tool: ContextVar[str | None] = ContextVar("tracekit_tool", default=None)
         self.scope: ContextVar[str | None] = ContextVar("tracekit_scope", default=None)
+        self.agent_run: ContextVar[str | None] = ContextVar("tracekit_agent_run", default=None)
+        self.in_request: ContextVar[bool | None] = ContextVar("tracekit_in_request", default=None)
         self.observed: ContextVar[bool] = ContextVar("tracekit_observed", default=False)
+        self.flow: tuple[ContextVar[Any], ...] = (
+            self.session, self.tool, self.scope, self.agent_run, self.in_request,
+        )  # fmt: skip
+        self.jobs: dict[int, str] = {}  # by thread: the job that it does, since pools use threads again
         self.open_sessions: dict[str, int] = {}
+
+    def choose(self, environment: Mapping[str, str]) -> None:
+        """Take the user's choices, which the supervisor hands to every process that records, as variables."""
+        self.usage = environment.get("TRACEKIT_USAGE") or "keep"
+        self.content = environment.get("TRACEKIT_CONTENT") or "none"
 
     def record(self, kind: str, ns: int, fields: dict[str, Any]) -> None:
         """Append one record to the spool, if there is one."""

@@ -2,41 +2,94 @@
 
 from __future__ import annotations
 
-from .plain import counted, real
+from .plain import counted, digits, real
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_INPUT = ("prompt_tokens", "input_tokens", "inputTokens", "promptTokenCount", "prompt_eval_count")
+_OUTPUT = ("completion_tokens", "output_tokens", "outputTokens", "candidatesTokenCount", "eval_count")
+_CACHED = ("cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cachedContentTokenCount")
+_CACHE_WRITE = ("cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens")
+_REASONING = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
+# Anthropic's, Bedrock's and LiteLLM's names of what was read from and written to a cache
+_READ_APART = ("cache_read_input_tokens", "cacheReadInputTokens", "cacheReadInputTokenCount")
+_WRITTEN_APART = ("cache_creation_input_tokens", "cacheWriteInputTokens", "cacheWriteInputTokenCount")
+
 
 def usage_of(usage: dict[str, Any] | None) -> dict[str, int | None] | None:
-    """The server's own counts; `input` holds the cached tokens too, whoever counts them apart."""
+    """The server's own counts; `input` holds the cached tokens too, whoever counts them apart.
+
+    `output` holds the reasoning, also of servers that count it in the total alone. None if nothing is said, or
+    nothing but zeros.
+    """
     if not usage:
         return None
     input_details = _object(usage, "prompt_tokens_details", "input_tokens_details")
     output_details = _object(usage, "completion_tokens_details", "output_tokens_details")
     counts = {
-        "input": _count(usage, "prompt_tokens", "input_tokens"),
-        "cached": _count(input_details, "cached_tokens"),
-        "cache_write": _count(input_details, "cache_write_tokens", "cache_creation_tokens"),
-        "output": _count(usage, "completion_tokens", "output_tokens"),
-        "reasoning": _count(output_details, "reasoning_tokens"),
+        "input": _count(usage, *_INPUT),
+        "cached": _count(input_details, *_CACHED),
+        "cache_write": _count(input_details, *_CACHE_WRITE),
+        "output": _count(usage, *_OUTPUT),
+        "reasoning": _count(output_details, *_REASONING),
     }
-    if "cache_read_input_tokens" in usage or "cache_creation_input_tokens" in usage:
+    if counts["reasoning"] is None:
+        counts["reasoning"] = _count(usage, *_REASONING)
+    if any(name in usage for name in (*_READ_APART, *_WRITTEN_APART, "cache_creation")):
         counts = _with_separate_cache(counts, usage)
     if counts["cached"] is None:
-        counts["cached"] = _count(usage, "prompt_cache_hit_tokens", "cached_tokens")
-    return None if all(count is None for count in counts.values()) else counts
+        counts["cached"] = _count(usage, *_CACHED)
+    counts = _with_uncounted_reasoning(counts, _count(usage, "total_tokens", "totalTokenCount"))
+    return counts if any(counts.values()) else None
 
 
 def _with_separate_cache(counts: dict[str, int | None], usage: dict[str, Any]) -> dict[str, int | None]:
     """Anthropic counts what it reads from and writes to its cache beside `input_tokens`, not in it."""
-    read = _count(usage, "cache_read_input_tokens")
-    written = _count(usage, "cache_creation_input_tokens")
+    read = _count(usage, *_READ_APART)
+    written = _count(usage, *_WRITTEN_APART)
+    if written is None:  # told by how long it is kept
+        kept = [_count(_object(usage, "cache_creation"), name) for name in _object(usage, "cache_creation")]
+        known = [count for count in kept if count is not None]
+        written = counted(sum(known)) if known else None
     total = counts["input"]
-    if total is not None and "prompt_tokens" not in usage:
+    if total is not None and not any(name in usage for name in ("prompt_tokens", "promptTokenCount")):
         total = counted(total + (read or 0) + (written or 0))
-    return dict(counts, input=total, cached=read, cache_write=written)
+    return dict(
+        counts,
+        input=total,
+        cached=counts["cached"] if read is None else read,
+        cache_write=counts["cache_write"] if written is None else written,
+    )
+
+
+def _with_uncounted_reasoning(counts: dict[str, int | None], total: int | None) -> dict[str, int | None]:
+    """Of xAI and Gemini, who leave reasoning out of the output and count it in the total."""
+    given, output, reasoning = counts["input"], counts["output"], counts["reasoning"]
+    if total is None or given is None or output is None:
+        return counts
+    uncounted = total - given - output
+    if uncounted <= 0 or reasoning not in (None, uncounted):
+        return counts
+    return dict(counts, output=counted(output + uncounted), reasoning=uncounted)
+
+
+def timed_usage(timings: dict[str, Any] | None) -> dict[str, int | None] | None:
+    """What llama.cpp counted, from the timings that it sends with every answer; None without its cache's part."""
+    timings = timings or {}
+    cached, computed = counted(timings.get("cache_n")), counted(timings.get("prompt_n"))
+    output = counted(timings.get("predicted_n"))
+    if cached is None or computed is None or output is None:
+        return None
+    counts: dict[str, int | None] = {
+        "input": counted(cached + computed),
+        "cached": cached,
+        "cache_write": None,
+        "output": output,
+        "reasoning": None,
+    }
+    return counts
 
 
 def engine_times(timings: dict[str, Any] | None) -> dict[str, float | None]:
@@ -51,7 +104,8 @@ def engine_times(timings: dict[str, Any] | None) -> dict[str, float | None]:
 
 def _count(counts: dict[str, Any], *names: str) -> int | None:
     for name in names:
-        value = counted(counts.get(name))
+        given = counts.get(name)
+        value = digits(given, 64) if isinstance(given, str) else counted(given)
         if value is not None:
             return value
     return None

@@ -13,7 +13,11 @@ _SUFFIXES = (
     ("/responses", "responses"),
     ("/embeddings", "embeddings"),
     ("/messages", "messages"),
+    ("/api/chat", "chat"),
+    ("/api/generate", "completions"),
+    ("/api/embed", "embeddings"),
 )
+_OLLAMA = tuple(suffix for suffix, _ in _SUFFIXES if suffix.startswith("/api/"))
 _PROMPT_KEY = {
     "chat": "messages",
     "completions": "prompt",
@@ -35,14 +39,28 @@ def api_of(method: str, path: str) -> str | None:
     return None
 
 
-def is_call(api: str, body: Any) -> bool:
+def is_call(api: str, body: Any, path: str = "") -> bool:
     """Whether a decoded JSON body is a request to this API's model."""
     if not isinstance(body, dict):
         return False
     has_prompt = isinstance(body.get(_PROMPT_KEY[api]), (str, list))
     if api == "responses" and not has_prompt:
         has_prompt = "previous_response_id" in body or "prompt" in body or "conversation" in body
-    return has_prompt and (isinstance(body.get("model"), str) or api in _MODEL_IS_OPTIONAL)
+    is_optional = (api in _MODEL_IS_OPTIONAL and not is_ollama(path)) or "/deployments/" in path
+    return has_prompt and (isinstance(body.get("model"), str) or is_optional)
+
+
+def is_ollama(path: str) -> bool:
+    """Whether this is a path of Ollama's own API, whose answers are streams unless the request says no."""
+    return path.rstrip("/").endswith(_OLLAMA)
+
+
+def is_streamed(body: dict[str, Any], path: str) -> bool:
+    """Whether the request asks for its answer in pieces, as every one over a WebSocket does."""
+    if body.get("type") == "response.create":
+        return True
+    stream = body.get("stream")
+    return stream is True or (stream is None and is_ollama(path) and not path.rstrip("/").endswith("/embed"))
 
 
 def model_of(body: dict[str, Any], path: str) -> str | None:

@@ -55,3 +55,17 @@ def test_the_servers_cache_stays_within_what_could_be_shared(demo):
     _path, document, _err = demo
     prefix = document["recorded"]["prefix"]
     assert 0.2 < prefix["server_cached"] <= prefix["shareable"] + 0.05
+
+
+def test_the_engines_own_metrics_are_sampled_and_agree_with_its_answers(demo):
+    path, document, _err = demo
+    [load] = document["recorded"]["engines"]
+    assert (load["engine"], load["model"], load["restarts"]) == ("llama.cpp", None, 0)
+    assert load["samples"] >= 2
+    assert 0 < load["running"]["max"] <= 4  # slots
+    calls = (
+        Trace.open(path).rows(Kind.LLM_CALL, ["input_tokens", "output_tokens", "cached_tokens"]).to_pylist()
+    )
+    for counted, told in (("prompt_tokens", "input_tokens"), ("prefix_hit_tokens", "cached_tokens")):
+        answered = sum(call[told] for call in calls)
+        assert 0 < load[counted] <= answered  # what was counted before the first sample is not in it

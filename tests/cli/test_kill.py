@@ -106,3 +106,11 @@ def test_an_agent_that_outlives_the_supervisor_is_recovered_whole(tmp_path, serv
         process.stdout.read()  # the agent holds its other end until it is done
     run("recover", "t.parquet.spool", "-o", "other.parquet", cwd=tmp_path)
     assert statuses(tmp_path / "other.parquet") == [("one", "ok"), ("stream", "ok"), ("two", "ok")]
+
+
+def test_what_was_marked_as_finished_survives_kills_at_random_instants():
+    from benchmarks.recorder.kills import toll_of
+
+    toll = toll_of(8, seed=20261122)
+    assert toll.finished > 8
+    assert (toll.kills, toll.lost, toll.torn_lines) == (8, [], 0)

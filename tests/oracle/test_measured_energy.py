@@ -182,7 +182,7 @@ def test_attributed_joules_are_the_counters(seed: int) -> None:
     """Whatever overlaps, breaks off or is lost: what calls, causes and nobody have is what the counters show."""
     recording = recording_of(seed, has_watts=False)
     energy = measured(recording)
-    advanced_j = sum(gpu.counter_j or 0.0 for gpu in energy.gpus)
+    advanced_j = sum(gpu.counter.energy_j for gpu in energy.gpus if gpu.counter is not None)
     assert energy.total.energy_j == pytest.approx(advanced_j, rel=1e-9)
     assert sum(f.energy_j for f in energy.phases.values()) + energy.not_serving.energy_j == pytest.approx(
         advanced_j, rel=1e-9

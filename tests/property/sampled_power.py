@@ -91,7 +91,7 @@ def sampled(
         sources=("instant" if driver.window_s == 0.0 else "average",),
         limit_w=float(power.watts.max()) if random.random() < 0.5 else None,
         counter_update_s=driver.counter_period_s if random.random() < 0.5 else None,
-        is_divided=False,
+        mig=False,
     )
 
 

@@ -6,6 +6,8 @@ from tracekit.assembly.merge import assemble
 from tracekit.schema import Kind
 from tracekit.spool import Spool
 
+PLACE = ("agent_run", "job", "trace", "trace_session", "pid")
+
 
 def text_hash(text):
     return f"{abs(hash(('text', text))) % 2**64:016x}"
@@ -56,6 +58,7 @@ class Story:
             "attempt_start", start, id=key, thread=more.pop("thread", 1), task=more.pop("task", None),
             scope=more.pop("scope", None), transport="httpx2",
             retry_count=retry, session=session, tool=more.pop("tool", None), request=request,
+            **{name: more.pop(name) for name in PLACE if name in more},
         )  # fmt: skip
         if end is not None:
             response = {
@@ -69,7 +72,7 @@ class Story:
             self.add("attempt_end", end, id=key, first_token_ns=int((start + 1) * 1e6), **outcome)
         return key
 
-    def tool(self, start, end, name, thread=1, session=None, tool_call_id=None):
+    def tool(self, start, end, name, thread=1, session=None, tool_call_id=None, **place):
         self._ids += 1
         key = f"tool-{self._ids}"
         self.add(
@@ -81,6 +84,7 @@ class Story:
             session=session,
             tool_call_id=tool_call_id,
             source="framework",
+            **place,
         )
         if end is not None:
             self.add("tool_end", end, id=key, status="ok")

@@ -146,3 +146,11 @@ def test_columns_are_declared_well():
     for suffix, unit in (("_ns", "ns"), ("_j", "J"), ("_w", "W"), ("_bytes", "bytes"), ("_mhz", "MHz")):
         assert all(column.unit == unit for column in COLUMNS if column.name.endswith(suffix))
     assert all(any(column.name == "start_ns" for column in columns_of(kind)) for kind in Kind)
+
+
+def test_a_trace_is_its_owners_alone(tmp_path):
+    path = tmp_path / "t.parquet"
+    for force in (False, True):
+        write_trace(path, {}, provenance(), force=force)
+        assert path.stat().st_mode & 0o777 == 0o600
+        path.chmod(0o644)

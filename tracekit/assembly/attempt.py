@@ -65,7 +65,7 @@ class Attempt:
     @property
     def context(self) -> tuple[Any, ...]:
         """Where it ran: two attempts of one call, or two calls of one task, share it."""
-        return (self.record.get("pid"), self.record.get("thread"), self.record.get("task"))
+        return context_of(self.record)
 
     @property
     def scope(self) -> object:
@@ -95,6 +95,11 @@ def _status(record: Record) -> Status:
     if status is Status.OK and (record.get("http_status") or 200) >= 400:
         return Status.ERROR
     return status
+
+
+def context_of(record: Record) -> tuple[Any, ...]:
+    """The process, thread and task that a record tells of; of a thread that is used again, the job."""
+    return (record.get("pid"), record.get("job") or record.get("thread"), record.get("task"))
 
 
 def known_status(word: object) -> Status:

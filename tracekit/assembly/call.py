@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tracekit.assembly.attempt import Attempt, Part
 from tracekit.schema import Status
 
+if TYPE_CHECKING:
+    from tracekit.assembly.tool_span import ToolSpan
+
 
 @dataclass(eq=False)
 class Call:
-    """One logical request: first attempt's start to last attempt's end."""
+    """One logical request: first attempt's start to last attempt's end; `around` is the tool it was made in."""
 
     attempts: list[Attempt]
     row_id: int = -1
     session_id: int | None = None
     parents: list[int] = field(default_factory=list)
     edge_source: str | None = None
+    around: ToolSpan | None = None
+    estimate: dict[str, int] = field(default_factory=dict)
 
     @property
     def first(self) -> Attempt:
@@ -63,6 +69,17 @@ class Call:
             for tool in calls
             if isinstance(tool, dict) and isinstance(tool.get("id"), str) and tool["id"]
         ]
+
+    @property
+    def server_usage(self) -> dict[str, Any]:
+        """The server's counts, empty without any."""
+        usage = self.last.response.get("usage")
+        return usage if isinstance(usage, dict) else {}
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """The server's counts, or else what was estimated; never some of each."""
+        return self.server_usage or self.estimate
 
     @property
     def output_hash(self) -> str | None:

@@ -3,7 +3,8 @@
 Best first: the request carries results of tools (they are its parents) or continues a call; a tool span was
 asked for by a call; else timing within the session: every step that ended before the start, transitively
 reduced, which in an interval order leaves those that no later-starting ended step follows. Steps that
-overlap are siblings. A tool that contains LLM calls (a sub-agent) is a frame around steps, not a step.
+overlap are siblings. A tool that contains LLM calls (a sub-agent) is a frame around steps, not a step, and a
+tool inside a tool is a part of that one.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from tracekit.assembly.call import Call
 from tracekit.assembly.lineage import Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import EdgeSource
+from tracekit.schema import EdgeSource, ToolSource
 
 Step = Call | ToolSpan
+_EDGE_OF = {ToolSource.PREFIX_CHAIN: EdgeSource.PREFIX_CHAIN}
 
 
 def connect(session: Session, links: Mapping[Call, Link]) -> None:
     """Fills `parents` (row ids) and `edge_source` of every step of the session; the first step has none."""
-    steps = [step for step in session.steps if not (isinstance(step, ToolSpan) and step.contains_calls)]
+    steps = [step for step in session.steps if not isinstance(step, ToolSpan) or step.is_step]
     graph = _Graph(session, steps, links)
     for step in steps:
         parents, source = graph.evidence(step) or (graph.ended.before(step), EdgeSource.TIMING)
@@ -44,7 +46,7 @@ class _Graph:
             if span.call is not None and span.tool_call_id
         }
         self._marks = sorted(
-            (span for span in session.tools if span.key is not None and not span.contains_calls),
+            (span for span in session.tools if span.is_step and span.source is not ToolSource.TOOL_ID),
             key=_start_ns,
         )
         self._mark_starts_ns = [span.start_ns for span in self._marks]
@@ -52,7 +54,9 @@ class _Graph:
     def evidence(self, step: Step) -> tuple[list[Step], EdgeSource] | None:
         """The step's parents by its request; None where that shows none in this session."""
         if isinstance(step, ToolSpan):
-            return ([step.call], EdgeSource.TOOL_ID) if step.call in self._steps and step.call else None
+            if step.call is None or step.call not in self._steps or step.source is ToolSource.ADJACENCY:
+                return None
+            return [step.call], _EDGE_OF.get(step.source, EdgeSource.TOOL_ID)
         link = self._links.get(step)
         if link is None or link.parent not in self._steps:
             return None  # an earlier session's conversation, carried on
@@ -69,7 +73,7 @@ class _Graph:
         return (list(inside) or [link.parent], EdgeSource.TOOL_ID)
 
     def _tools_between(self, parent: Call, call: Call) -> list[Step]:
-        """Marked tools that ran after `parent` answered and before `call`, of theirs or of its task.
+        """Tools that ran after `parent` answered and before `call`, asked for by it or of their task.
 
         Agents that put results into plain text leave no ids, yet the call waited for them.
         """

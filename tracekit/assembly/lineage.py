@@ -18,6 +18,7 @@ from tracekit.assembly.attempt import Part
 from tracekit.assembly.call import Call
 from tracekit.schema import EdgeSource
 
+INSTRUCTION_ROLES = ("tools", "system", "developer")
 GENERATED_ROLES = ("assistant", "reasoning")
 LONGEST_ANSWER_PARTS = 64
 """Messages that one answer may have become in the next request (reasoning, text, tool calls)."""
@@ -154,6 +155,22 @@ class Lineage:
                 parent = self._by_prompt.last(prefix_hash, call)
                 if parent:
                     return Link(parent, EdgeSource.PREFIX_CHAIN)
+        return self._by_repetition(call)
+
+    def _by_repetition(self, call: Call) -> Link | None:
+        """An earlier question of the same flow, whole, with more said behind it: a new trial, or an interruption.
+
+        The same question alone says nothing: it may be asked of many sessions.
+        """
+        for index in range(len(call.parts) - 2, -1, -1):
+            part = call.parts[index]
+            if part.role in INSTRUCTION_ROLES:
+                return None
+            parent = (
+                self._by_prompt.last(part.prefix_hash, call) if part.prefix_hash in self._by_prompt else None
+            )
+            if parent is not None and call.first.scope in (parent.first.scope, parent.last.scope):
+                return Link(parent, EdgeSource.PREFIX_CHAIN)
         return None
 
     def _producer(self, call: Call, index: int) -> Call | None:

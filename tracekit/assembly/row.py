@@ -1,18 +1,20 @@
-"""Rows of a trace: what is known of a session, call, attempt, tool, mark or sample, column by column."""
+"""Rows of a trace: what is known of a session, call, attempt, tool or mark, column by column."""
 
 from __future__ import annotations
 
 import base64
+import json
 import struct
 from typing import Any
 
 from tracekit.assembly.attempt import Attempt
 from tracekit.assembly.call import Call
+from tracekit.assembly.estimate import source_of
 from tracekit.assembly.lineage import Lineage, Link
 from tracekit.assembly.session import Session
 from tracekit.assembly.token_class import class_bytes
 from tracekit.assembly.tool_span import ToolSpan
-from tracekit.schema import Kind, Status, UsageSource, columns_of
+from tracekit.schema import Kind, Status, columns_of
 from tracekit.spool import Record
 
 Row = dict[str, Any]
@@ -46,7 +48,7 @@ def _session_status(session: Session) -> Status:
 def call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None) -> Row:
     """An LLM call: its last attempt's answer, its first attempt's start."""
     request, response, outcome = call.last.request, call.last.response, call.last.outcome
-    usage = response.get("usage") or {}
+    usage = call.usage
     tools = call.produced_tools
     row = {
         **_step_columns(call, call.first.record, host),
@@ -76,10 +78,12 @@ def call_row(call: Call, lineage: Lineage, link: Link | None, host: str | None) 
         "cache_write_tokens": usage.get("cache_write"),
         "output_tokens": usage.get("output"),
         "reasoning_tokens": usage.get("reasoning"),
-        "usage_source": response.get("usage_source") or UsageSource.MISSING.value,
+        "usage_source": source_of(call),
         "engine_prefill_ms": response.get("engine_prefill_ms"),
         "engine_decode_ms": response.get("engine_decode_ms"),
         "output_bytes": response.get("output_bytes"),
+        "request_content": call.last.record.get("content"),
+        "response_content": outcome.get("content"),
     }
     return row | _where(call.last) | _prompt_columns(call, lineage)
 
@@ -151,6 +155,7 @@ def tool_row(span: ToolSpan, host: str | None) -> Row:
         "tool_source": span.source.value,
         "confidence": span.confidence,
         "frame": span.contains_calls,
+        "inside_id": span.inside.row_id if span.inside else None,
     }
 
 
@@ -191,8 +196,29 @@ def mark_row(row_id: int, record: Record, host: str | None, by_key: dict[str, in
     }
 
 
-def sample_row(row_id: int, record: Record, kind: Kind, host: str | None) -> Row:
-    """A sample, with every key that its kind has a column for."""
-    names = {column.name for column in columns_of(kind)} - {"kind", "row_id", "start_ns", "host"}
+CLOCK_MARKS = {"clock": "tracekit.clock", "clock_exchange": "tracekit.clock_exchange"}
+"""Names of the marks that say how the host's clocks stand; their text is the record as JSON."""
+
+
+def clock_row(row_id: int, record: Record, host: str | None) -> Row:
+    """A mark of what the host knew of its clock, or of another host's."""
+    told = {name: value for name, value in record.items() if name not in ("t", "ns")}
+    return {
+        "row_id": row_id,
+        "start_ns": record["ns"],
+        "host": host,
+        "name": CLOCK_MARKS[record["t"]],
+        "text": json.dumps(told, separators=(",", ":")),
+    }
+
+
+def engine_row(row_id: int, record: Record, host: str | None) -> Row:
+    """A sample of a server's metrics, with every key that has a column."""
+    names = {column.name for column in columns_of(Kind.ENGINE_SAMPLE)} - {
+        "kind",
+        "row_id",
+        "start_ns",
+        "host",
+    }
     facts = {name: record[name] for name in names & record.keys()}
     return {"row_id": row_id, "start_ns": record["ns"], "host": record.get("host") or host, **facts}

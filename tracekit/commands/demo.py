@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -35,9 +36,14 @@ REPLICAS = 2
 @click.option(
     "--concurrency", type=click.IntRange(1, 16), default=3, show_default=True, help="Sessions at once."
 )
+@click.option(
+    "--fake-gpu",
+    is_flag=True,
+    help="Sample a fake GPU whose watts are made up, to see what measured power looks like.",
+)
 @FORCE
 @JSON
-def command(output: Path, sessions: int, concurrency: int, force: bool, as_json: bool) -> int:
+def command(output: Path, sessions: int, concurrency: int, fake_gpu: bool, force: bool, as_json: bool) -> int:
     """Record a real agent here, then replay it on two replicas of three GPUs. Needs the extra `demo`.
 
     llama.cpp serves a small model with random weights on loopback; a script steers what it writes, so the
@@ -54,7 +60,7 @@ def command(output: Path, sessions: int, concurrency: int, force: bool, as_json:
         target=_compile, daemon=True
     )  # meanwhile: the first time it takes longer than the demo
     compiling.start()
-    code = _record(output, sessions, concurrency, force=force)
+    code = _record(output, sessions, concurrency, fake_gpu=fake_gpu, force=force)
     compiling.join()
     if code:
         click.echo(
@@ -79,20 +85,22 @@ def _compile() -> None:
     compile_kernel()
 
 
-def _record(output: Path, sessions: int, concurrency: int, *, force: bool) -> int:
+def _record(output: Path, sessions: int, concurrency: int, *, fake_gpu: bool, force: bool) -> int:
     """Serves the model, records the agent against it; the agent's exit code."""
     from tracekit.demo.extra import optional
+    from tracekit.demo.fake_gpu import LABEL, made_up
     from tracekit.demo.labels import LABELS
     from tracekit.demo.serving import serving
 
     for package in ("xllamacpp", "gguf", "openai"):
         optional(package)
     click.echo("tracekit: starting llama.cpp on loopback ...", err=True)
-    with serving() as base_url:
+    with serving() as base_url, made_up() if fake_gpu else nullcontext(None) as surroundings:
         agent = [sys.executable, "-m", "tracekit.demo.agent", "--base-url", base_url]
         agent += ["--sessions", str(sessions), "--concurrency", str(concurrency)]
+        labels = LABELS | ({"gpu": LABEL} if fake_gpu else {})
         options = ["-o", str(output), *(["--force"] if force else [])]
-        options += [word for name, text in LABELS.items() for word in ("--label", f"{name}={text}")]
+        options += [word for name, text in labels.items() for word in ("--label", f"{name}={text}")]
         click.echo(
             f"tracekit: tracekit record -o {output} -- python -m tracekit.demo.agent --base-url {base_url} ...",
             err=True,
@@ -100,6 +108,7 @@ def _record(output: Path, sessions: int, concurrency: int, *, force: bool) -> in
         done = subprocess.run(
             [sys.executable, "-m", "tracekit", "record", *options, "--", *agent],
             stdout=sys.stderr,
+            env=surroundings,
             check=False,
         )
     return done.returncode

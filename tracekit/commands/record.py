@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shlex
 import sys
 import time
@@ -31,6 +32,20 @@ from tracekit.errors import TracekitError
     help="Key file for prompt hashes, shared by several hosts.  [default: your own]",
 )
 @click.option(
+    "--usage",
+    type=click.Choice(["keep", "inject"]),
+    default="keep",
+    show_default=True,
+    help="inject: ask for token counts on streams whose client did not say, and hide them from it.",
+)
+@click.option(
+    "--content",
+    type=click.Choice(["none", "redacted", "full"]),
+    default="none",
+    show_default=True,
+    help="Keep prompts and answers in the trace: all of them, or without keys and personal data.",
+)
+@click.option(
     "--power-interval",
     type=click.FloatRange(0.01, 10),
     default=0.05,
@@ -38,7 +53,36 @@ from tracekit.errors import TracekitError
     help="Seconds between power samples.",
 )
 @click.option(
+    "--engine-metrics",
+    multiple=True,
+    metavar="auto|off|URL",
+    default=("auto",),
+    help="Sample the /metrics of vLLM, SGLang, llama.cpp or TGI: of servers on loopback or private addresses that CMD "
+    "calls (auto), of none (off), or of URL; may be repeated.  [default: auto]",
+)
+@click.option(
     "--label", "labels", multiple=True, metavar="NAME=TEXT", help="Note kept in the trace's provenance."
+)
+@click.option(
+    "--proxy",
+    type=click.Choice(["auto", "always", "never"]),
+    default="auto",
+    show_default=True,
+    help="Record calls on their way through a proxy of ours as well; auto: if CMD is not a Python program.",
+)
+@click.option(
+    "--proxy-variable",
+    "proxy_variables",
+    multiple=True,
+    metavar="NAME",
+    help="A variable of your own that holds a base URL, for the proxy.",
+)
+@click.option(
+    "--clock",
+    "clocks",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Ask a host where `tracekit sample --serve` runs for its clock, to merge with its trace.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No status line, and nothing said after the run.")
 @click.argument("cmd", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- CMD...")
@@ -46,19 +90,27 @@ def command(
     output: Path | None,
     force: bool,
     hash_key: Path | None,
+    usage: str,
+    content: str,
     power_interval: float,
+    engine_metrics: tuple[str, ...],
     labels: tuple[str, ...],
+    proxy: str,
+    proxy_variables: tuple[str, ...],
+    clocks: tuple[str, ...],
     quiet: bool,
     cmd: tuple[str, ...],
 ) -> int:
     """Run CMD and record its LLM calls, tools and GPU power into one trace.
 
     CMD runs unchanged; its output, signals and exit code are its own. Any OpenAI-compatible client in a
-    Python process is recorded, child processes too. No prompt or answer text is stored.
+    Python process is recorded, child processes too; others on their way through a proxy (docs/proxy.md). No
+    prompt or answer text is stored without --content.
     """
     from tracekit import __version__
     from tracekit.collectors.launch import record
     from tracekit.live_spool import LiveSpool
+    from tracekit.reports.recording import content_words
     from tracekit.reports.status_line import StatusLine
     from tracekit.spool import remove_spool
     from tracekit.trace import check_output
@@ -67,12 +119,15 @@ def command(
     if str(output) == "-":
         raise click.UsageError("A trace cannot go to stdout, which is CMD's own. Give a file name with -o.")
     check_output(output, force=force)
-    spool_directory = _fresh_spool(output, force=force)
+    by_proxy = _is_by_proxy(proxy, cmd, quiet=quiet)
+    spool_directory = fresh_spool(output, force=force)
     if hash_key is not None and not hash_key.exists():
         click.echo(
             f"tracekit: {hash_key} is not there; a new hash key is made. Copy it to the other hosts.",
             err=True,
         )
+    if content != "none":
+        click.echo(f"tracekit: {output} will hold {content_words(content)}.", err=True)
     line = None if quiet else StatusLine(sys.stderr, LiveSpool(spool_directory))
     try:
         code = record(
@@ -81,7 +136,11 @@ def command(
             version=__version__,
             hash_key=hash_key,
             power_interval_s=power_interval,
-            labels=_labels(labels),
+            engine_metrics=_metrics_pages(engine_metrics),
+            ask_clocks=clocks,
+            labels=labels_of(labels),
+            choices={"usage": usage, "content": content},
+            proxy_variables=proxy_variables if by_proxy else None,
             on_tick=line.tick if line else lambda: None,
         )
     except TracekitError:
@@ -90,8 +149,42 @@ def command(
     finally:
         if line:
             line.close()
+    if by_proxy and not quiet:
+        _say_if_unused(spool_directory)
     _finish(spool_directory, output, code, force=force, quiet=quiet)
     return code
+
+
+def _is_by_proxy(proxy: str, cmd: tuple[str, ...], *, quiet: bool) -> bool:
+    """Whether the run gets the proxy; where it is only fitting and missing, one line says so."""
+    from tracekit.collectors.proxy.beside import is_installed
+    from tracekit.collectors.proxy.command import is_python_command
+    from tracekit.errors import PROXY_INSTALL, ProxyMissing
+
+    if proxy == "never" or (proxy == "auto" and is_python_command(cmd)):
+        return False
+    if is_installed():
+        return True
+    if proxy == "always":
+        raise ProxyMissing.asked_for()
+    if not quiet:
+        click.echo(
+            f"tracekit: {cmd[0]} is no Python program, and without the proxy only Python processes in it are "
+            f"recorded: {PROXY_INSTALL}",
+            err=True,
+        )
+    return False
+
+
+def _say_if_unused(spool_directory: Path) -> None:
+    from tracekit.spool import RUN_FILE
+
+    if json.loads((spool_directory / RUN_FILE).read_bytes()).get("proxy") == []:
+        click.echo(
+            "tracekit: nothing went through the proxy, because no base-URL variable is set and no key says which "
+            "server CMD calls. Set OPENAI_BASE_URL, say, to its address; docs/proxy.md lists the variables.",
+            err=True,
+        )
 
 
 def default_output(cmd: tuple[str, ...]) -> Path:
@@ -111,7 +204,27 @@ def _program(cmd: tuple[str, ...]) -> str:
     return script or cmd[0]
 
 
-def _labels(labels: tuple[str, ...]) -> dict[str, str]:
+def _metrics_pages(given: tuple[str, ...]) -> list[str] | None:
+    """The pages named; empty for the servers that the command calls, None for none."""
+    from tracekit.collectors.engine.endpoint import Endpoint
+
+    words = set(given)
+    if words & {"auto", "off"}:
+        if len(words) > 1:
+            raise click.BadParameter(
+                "choose auto, off, or pages by their URLs", param_hint="--engine-metrics"
+            )
+        return [] if "auto" in words else None
+    for url in given:
+        try:
+            Endpoint.of_url(url)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--engine-metrics") from error
+    return list(given)
+
+
+def labels_of(labels: tuple[str, ...]) -> dict[str, str]:
+    """What `--label NAME=TEXT` said."""
     pairs = [label.partition("=") for label in labels]
     for name, sign, _text in pairs:
         if not sign or not name:
@@ -119,7 +232,8 @@ def _labels(labels: tuple[str, ...]) -> dict[str, str]:
     return {name: text for name, _sign, text in pairs}
 
 
-def _fresh_spool(output: Path, *, force: bool) -> Path:
+def fresh_spool(output: Path, *, force: bool) -> Path:
+    """The folder beside the trace-to-be that records go to; not there, or no longer."""
     from tracekit.errors import OutputRefused
     from tracekit.spool import is_live, remove_spool
 

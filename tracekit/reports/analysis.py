@@ -51,7 +51,7 @@ def analysis_document(
         ],
         "sources": {
             "recorded times": "measured in the client (when the app read the bytes)",
-            "tokens": "the server's usage",
+            "tokens": _token_source(trace, recorded),
         }
         | measured_sources(recorded)
         | sources,
@@ -86,9 +86,14 @@ def recorded_document(recorded: Recorded) -> Document:
             "output": recorded.output_tokens,
             "cached": recorded.cached_tokens,
             "by_class": recorded.tokens_by_class,
+            "by_source": {
+                source: {"calls": tokens.calls, "input": tokens.input_tokens, "output": tokens.output_tokens}
+                for source, tokens in recorded.tokens_by_source.items()
+            },
         },
         "prefix": asdict(recorded.prefix),
         "power": [power_document(gpu) for gpu in recorded.power],
+        "engines": [asdict(load) for load in recorded.engines],
         "energy_j": energy_document(recorded),
     } | _per_row(recorded)
 
@@ -120,6 +125,7 @@ def _session(row: dict[str, Any]) -> Document:
             "input": row["input_tokens"],
             "output": row["output_tokens"],
             "cached": row["cached_tokens"],
+            "estimated_calls": row["estimated_calls"],
             "by_class": None
             if None in classes.values()
             else _whole(classes) | {"output": row["output_tokens"]},
@@ -148,6 +154,34 @@ def _prompt_notes(recorded: Recorded) -> list[str]:
         return []
     calls = plural(recorded.prompts_on_server, "call")
     return [f"token classes and prefix reuse leave out {calls} whose prompt the server holds"]
+
+
+def _token_source(trace: Trace, recorded: Recorded) -> str:
+    """Whose counts the token sums are, with the error of those that nobody counted."""
+    told = [
+        f"{_SOURCES.get(source, source)} ({plural(tokens.calls, 'call')})"
+        for source, tokens in recorded.tokens_by_source.items()
+        if source != "missing"
+    ]
+    words = "; ".join(told) or "none"
+    rates = [
+        f"{row.side} of {row.model or 'an unnamed model'} at {row.tokens_per_byte:.3f} tokens a byte, from "
+        f"{plural(row.from_calls, 'counted call')}, {_error(row.median_error)}"
+        for row in trace.provenance.estimates
+    ]
+    return f"{words}: {'; '.join(rates)}" if rates else words
+
+
+_SOURCES = {
+    "server": "the server's usage",
+    "injected": "the server's usage, asked for by the recorder",
+    "estimated": "estimated by bytes",
+    "unstated": "the imported source's",
+}
+
+
+def _error(error: float | None) -> str:
+    return "error unknown" if error is None else f"median error {percent(error)} on those"
 
 
 def _headline(recorded: Recorded, replays: list[Document]) -> str:

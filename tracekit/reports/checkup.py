@@ -14,6 +14,8 @@ import pynvml
 from rich.table import Table
 
 from tracekit.analyzers.kernels.code_file import CodeFile
+from tracekit.collectors.proxy.beside import is_installed
+from tracekit.errors import PROXY_INSTALL
 from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
@@ -31,7 +33,7 @@ class Check:
 
 def checks() -> list[Check]:
     """Every check, in the order a user would ask."""
-    return [_interpreter(), _name_clash(), _gpu_power(), *_clients(), _kernels(), _folder()]
+    return [_interpreter(), _name_clash(), _gpu_power(), *_clients(), _proxy(), _kernels(), _folder()]
 
 
 def to_json(results: list[Check]) -> str:
@@ -83,6 +85,12 @@ def _clients() -> list[Check]:
         else "none in this environment; the agent's own counts"
     )
     return [Check("clients that are recorded", "ok" if found else "note", detail)]
+
+
+def _proxy() -> Check:
+    if is_installed():
+        return Check("proxy", "ok", "programs that are not Python are recorded by their base-URL variables")
+    return Check("proxy", "note", f"calls of Python processes only; {PROXY_INSTALL} for others")
 
 
 def _kernels() -> Check:

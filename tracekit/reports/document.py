@@ -169,6 +169,10 @@ def replay_assumptions(compiled: Compiled, replays: list[Replay], *, open_loop: 
         notes.append(
             f"{compiled.calls_without_tokens} answered call(s) without token counts stay gaps of their recorded length"
         )
+    if compiled.calls_estimated:
+        notes.append(
+            f"the tokens of {compiled.calls_estimated} of {compiled.calls} call(s) are estimated by bytes, not counted"
+        )
     if compiled.embedding_calls:
         notes.append(
             f"{compiled.embedding_calls} embedding call(s), of another model, stay gaps of their recorded length"

@@ -29,14 +29,23 @@ _CAUSES = {
 
 
 def power_line(gpu: Document) -> str:
-    """What one device was measured to draw, by counter and integrated."""
-    flag = "; more than 5 % apart" if gpu["disagrees"] else ""
-    bound = "" if gpu["bound_j"] is None else f" (+- {units.energy(gpu['bound_j'])})"
-    served = f"; serves {', '.join(gpu['serves'])}" if gpu["serves"] else ""
-    return (
-        f"{gpu['name']} ({gpu['gpu']}): {units.energy(gpu['counter_j'])} by counter, "
-        f"{units.energy(gpu['integral_j'])} integrated, over {units.seconds(gpu['measured_s'])}{bound}{flag}{served}"
+    """What one device was measured to draw, by counter and integrated, each with its error."""
+    words = (
+        f"{gpu['name']} ({gpu['gpu']}): {_joules(gpu['counter_j'], gpu['counter_error_j'])} by counter, "
+        f"{_joules(gpu['integral_j'], gpu['integral_error_j'])} integrated, over {units.seconds(gpu['measured_s'])}"
     )
+    if gpu["disagrees"]:
+        words += "; more than 5 % apart" + (", which sampling explains" if gpu["explained"] else "")
+    if gpu["mig"]:
+        words += "; MIG: all instances together"
+    return words + (f"; serves {', '.join(gpu['serves'])}" if gpu["serves"] else "")
+
+
+def _joules(value_j: float | None, error_j: float | None) -> str:
+    """Energy and the error that sampling leaves."""
+    if value_j is None or error_j is None:
+        return units.energy(value_j)
+    return f"{units.energy(value_j)} +-{units.energy(error_j)}"
 
 
 def joules_table(recorded: Document) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from tracekit.analyzers.kernels.layout import Cause
@@ -24,25 +25,8 @@ SHOWN_GAP_S = 0.1
 
 def power_document(gpu: GpuEnergy) -> Document:
     """One device."""
-    return {
-        "gpu": gpu.gpu,
-        "name": gpu.name,
-        "device": gpu.device,
-        "serves": list(gpu.serves),
-        "why": gpu.why,
-        "samples": gpu.samples,
-        "seconds": gpu.seconds,
-        "measured_s": gpu.measured_s,
-        "energy_j": gpu.energy_j,
-        "bound_j": gpu.bound_j,
-        "source": gpu.source,
-        "counter_j": gpu.counter_j,
-        "integral_j": gpu.integral_j,
-        "difference": gpu.difference,
-        "disagrees": gpu.disagrees,
-        "mean_utilization": gpu.mean_utilization,
-        "gaps": [_gap(gap) for gap in gpu.gaps],
-    }
+    told = {field.name: getattr(gpu, field.name) for field in fields(GpuEnergy)}
+    return told | {"gaps": [_gap(gap) for gap in gpu.gaps]}
 
 
 def _gap(gap: Gap) -> Document:
@@ -159,8 +143,6 @@ def measured_notes(recorded: Recorded) -> Iterator[str]:
             yield f"joules of GPU {gpu.gpu} go to calls of {', '.join(gpu.serves)}: {gpu.why}"
         elif gpu.device == "gpu":
             yield f"GPU {gpu.gpu} is not serving: {gpu.why} (--serves URL=HOST:GPU says otherwise)"
-        if gpu.is_divided:
-            yield f"GPU {gpu.gpu} is cut into instances (MIG); its joules are those of all of them"
         yield from _gap_note(gpu)
     serving = [gpu for gpu in recorded.power if gpu.serves]
     if serving and all(gpu.mean_utilization == 0.0 for gpu in serving):
@@ -174,21 +156,22 @@ def measured_notes(recorded: Recorded) -> Iterator[str]:
 
 
 def _gap_note(gpu: GpuEnergy) -> Iterator[str]:
+    which = f"{gpu.device.upper()} {gpu.gpu}"
     by_reason: Counter[str] = Counter()
     for gap in gpu.gaps:
         by_reason[gap.reason] += gap.seconds  # type: ignore[assignment]
     whole_s = sum(by_reason.values())
     if gpu.energy_j is None:
         why = f" ({', '.join(by_reason)})" if by_reason else ""
-        yield f"GPU {gpu.gpu}: nothing was measured{why}; its joules are unknown"
+        yield f"{which}: nothing was measured{why}; its joules are unknown"
     elif whole_s >= SHOWN_GAP_S:
         reasons = ", ".join(f"{reason} {seconds(length_s)}" for reason, length_s in by_reason.items())
         gaps = plural(len(gpu.gaps), "gap")
-        yield f"GPU {gpu.gpu}: {seconds(whole_s)} in {gaps} are not measured ({reasons}); their joules are in no figure"
+        yield f"{which}: {seconds(whole_s)} in {gaps} are not measured ({reasons}); their joules are in no figure"
     if gpu.disagrees and gpu.difference is not None:
         yield (
-            f"GPU {gpu.gpu}: integrated watts differ from the counter by {percent(gpu.difference)}, more than 5 %; "
-            "figures are the counter's"
+            f"{which}: integrated watts differ from the counter by {percent(gpu.difference)}, more than 5 %"
+            f"{', which sampling explains' if gpu.explained else ''}; figures are the counter's"
         )
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from tracekit import units
 from tracekit.reports.joules import comparison_table, joules_table, power_line, session_joules
 from tracekit.reports.plain_table import plain_table
+from tracekit.reports.recording import plural
 
 Document = dict[str, Any]
 
@@ -38,6 +39,7 @@ _CLASSES = {
     "tool_history": "tool history",
     "output": "output",
 }
+_UNCOUNTED = {"estimated": "of these estimated by bytes"}
 SLOWEST = 8
 FILE_WIDTH = 120
 
@@ -118,6 +120,8 @@ def _print_recorded(console: Console, recorded: Document) -> None:
         _line(console, power_line(gpu))
     if any(recorded["energy_j"].get("by_phase", {}).values()):
         console.print(joules_table(recorded))
+    if recorded["engines"]:
+        console.print(_engine_table(recorded["engines"]))
     console.print(_session_table(recorded["per_session"]))
 
 
@@ -159,14 +163,57 @@ def _share_table(recorded: Document) -> Table:
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
     table = plain_table("Tokens (server's usage; classes by bytes)", "", "tokens")
-    table.add_row("input", units.count(tokens["input"]))
-    table.add_row("output", units.count(tokens["output"]), end_section=tokens["by_class"] is not None)
+    for side in ("input", "output"):
+        table.add_row(side, units.count(tokens[side]))
+        for source, words in _UNCOUNTED.items():
+            part = tokens["by_source"].get(source)
+            if part is not None and part[side] is not None:
+                table.add_row(f"  {words} ({plural(part['calls'], 'call')})", units.count(part[side]))
+    table.add_section()
     if tokens["by_class"] is not None:
         for key, label in _CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
     table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
+    agreement = prefix["agreement"]
+    if agreement is not None:
+        share = units.percent(agreement["agreeing"] / agreement["calls"])
+        table.add_row("  calls where the two agree", f"{share} of {units.count(agreement['calls'])}")
+        table.add_row("  cached tokens that were seen before", units.percent(agreement["explained"]))
     return table
+
+
+def _engine_table(loads: list[Document]) -> Table:
+    table = plain_table(
+        "Servers' own metrics (all their clients)",
+        "server",
+        "model",
+        "samples",
+        "running",
+        "waiting",
+        "KV in use",
+        "prefix hits",
+        "preemptions",
+    )
+    for load in loads:
+        restarts = f", restarted {load['restarts']} x" if load["restarts"] else ""
+        table.add_row(
+            f"{load['engine']} {load['endpoint']}{restarts}",
+            load["model"] or "-",
+            units.count(load["samples"]),
+            _level(load["running"], "{:.1f} / {:.0f}"),
+            _level(load["waiting"], "{:.1f} / {:.0f}"),
+            _level(load["kv_fraction"], "{:.1%} / {:.1%}"),
+            units.percent(load["hit_share"]),
+            units.count(load["preemptions"]),
+        )
+    table.caption = "running, waiting, KV in use: mean / max"
+    table.caption_justify = "left"
+    return table
+
+
+def _level(level: Document | None, form: str) -> str:
+    return "-" if level is None else form.format(level["mean"], level["max"])
 
 
 def _session_table(sessions: list[Document]) -> Table:
@@ -194,12 +241,17 @@ def _session_table(sessions: list[Document]) -> Table:
             units.seconds(session["session_s"]),
             str(session["calls"]),
             str(session["tools"]),
-            units.count(session["tokens"]["input"]),
-            units.count(session["tokens"]["output"]),
+            *(_session_tokens(session["tokens"], side) for side in ("input", "output")),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
             *([session_joules(session)] if is_measured else []),
         )
     return table
+
+
+def _session_tokens(tokens: Document, side: str) -> str:
+    """A sum, with a tilde where some of it is estimated."""
+    is_estimated = tokens["estimated_calls"] and tokens[side] is not None
+    return f"~{units.count(tokens[side])}" if is_estimated else units.count(tokens[side])
 
 
 def _kv_use(fraction: Document) -> str:

@@ -1,8 +1,9 @@
 """A small OpenAI-compatible server whose every answer is known; the model's name says how it behaves.
 
-Words in the model name, joined by "-": gzip, crlf, comments, split (chunks cut anywhere), reasoning, tools,
-usage (in the stream without being asked), nodone, reset (mid-stream), stall (silence mid-stream), long,
-refuse (429 unless the client says that it retries), fail (500), timings.
+Words in the model name, joined by "-": gzip, deflate, br, zstd, crlf, comments, split (chunks cut anywhere),
+reasoning, tools, usage (in the stream without being asked), nodone, reset (mid-stream), stall (silence mid-stream),
+long, refuse (429 unless the client says that it retries), fail (500), timings, cut (a body shorter than its length),
+untold (no length, up to the connection's end). A path under /moved is redirected by a 307 to the one without it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -45,6 +47,7 @@ class Seen:
     path: str
     body: dict[str, Any]
     received_ns: int
+    headers: dict[str, str] = field(default_factory=dict)
     first_byte_ns: int = 0
     first_content_ns: int = 0
     end_ns: int = 0
@@ -85,6 +88,7 @@ class FakeServer:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    _is_chunked = True
     wbufsize = 0
     disable_nagle_algorithm = True
 
@@ -102,13 +106,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         fake: FakeServer = self.server.fake  # type: ignore[attr-defined]
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        raw = self._body()
         received = time.time_ns()
+        if self.path.startswith("/moved"):
+            self._send(307, b"moved", "text/plain", {"Location": self.path[len("/moved") :]})
+            return
         try:
             body = json.loads(raw)
         except ValueError:
             body = {}
-        seen = Seen(self.path, body, received)
+        seen = Seen(self.path, body, received, {name.lower(): value for name, value in self.headers.items()})
         fake.seen.append(seen)
         words = set(str(body.get("model", "")).split("-"))
         time.sleep(fake.first_byte_s)
@@ -121,12 +128,22 @@ class _Handler(BaseHTTPRequestHandler):
         elif "refuse" in words and self.headers.get("x-stainless-retry-count", "0") == "0":
             error = b'{"error": {"message": "slow down", "type": "requests", "code": "rate_limit_exceeded"}}'
             self._send(429, error, "application/json", {"Retry-After": "0.01"})
-        elif body.get("stream"):
+        elif body.get("stream", self.path.startswith("/api/")):
             self._stream(_events(self.path, body, words), words, fake, seen)
         else:
             answer = json.dumps(_answer(self.path, body, words)).encode()
-            self._send(200, answer, "application/json", gzipped="gzip" in words)
+            self._send(200, answer, "application/json", words=words)
         seen.end_ns = time.time_ns()
+
+    def _body(self) -> bytes:
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return _plain(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return _plain(b"".join(pieces))
 
     def _send(
         self,
@@ -135,14 +152,21 @@ class _Handler(BaseHTTPRequestHandler):
         kind: str,
         headers: dict[str, str] | None = None,
         *,
-        gzipped: bool = False,
+        words: set[str] = frozenset(),  # type: ignore[assignment]
     ) -> None:
-        data = gzip.compress(data) if gzipped else data
+        coder = _coder(words)
+        data = data if coder is None else coder[1](data) + coder[2]()
         self.send_response(status)
         self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        if gzipped:
-            self.send_header("Content-Encoding", "gzip")
+        if "untold" in words:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(len(data)))
+        if "cut" in words:
+            data = data[: len(data) // 2]
+            self.send_header("Connection", "close")
+        if coder is not None:
+            self.send_header("Content-Encoding", coder[0])
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
@@ -152,14 +176,18 @@ class _Handler(BaseHTTPRequestHandler):
         self, events: Iterator[tuple[bytes, bool]], words: set[str], fake: FakeServer, seen: Seen
     ) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
-        self.send_header("Transfer-Encoding", "chunked")
-        compressor = None
-        if "gzip" in words:
-            import zlib
-
-            compressor = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
-            self.send_header("Content-Encoding", "gzip")
+        lines = self.path.startswith("/api/")
+        self.send_header(
+            "Content-Type", "application/x-ndjson" if lines else "text/event-stream; charset=utf-8"
+        )
+        self._is_chunked = "untold" not in words
+        if self._is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Connection", "close")
+        coder = _coder(words)
+        if coder is not None:
+            self.send_header("Content-Encoding", coder[0])
         seen.first_byte_ns = time.time_ns()
         self.end_headers()
         for number, (event, is_content) in enumerate(events):
@@ -167,10 +195,8 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(fake.chunk_s)
                 seen.first_content_ns = seen.first_content_ns or time.time_ns()
             data = event.replace(b"\n", b"\r\n") if "crlf" in words else event
-            if compressor is not None:
-                import zlib
-
-                data = compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+            if coder is not None:
+                data = coder[1](data) + coder[3]()
             pieces = [data[: len(data) // 2], data[len(data) // 2 :]] if "split" in words else [data]
             for piece in pieces:
                 self._chunk(piece)
@@ -179,13 +205,14 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if "stall" in words and number == 3:
                 time.sleep(30)
-        if compressor is not None:
-            self._chunk(compressor.flush())
-        self.wfile.write(b"0\r\n\r\n")
+        if coder is not None:
+            self._chunk(coder[2]())
+        if self._is_chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _chunk(self, data: bytes) -> None:
         if data:
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data) if self._is_chunked else data)
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -194,8 +221,43 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
 
+Coder = tuple[str, Callable[[bytes], bytes], Callable[[], bytes], Callable[[], bytes]]
+
+
+def _coder(words: set[str]) -> Coder | None:
+    """An encoding's name, and how to encode, end and flush it."""
+    if "gzip" in words or "deflate" in words:
+        wbits = zlib.MAX_WBITS + 16 if "gzip" in words else zlib.MAX_WBITS
+        packer = zlib.compressobj(wbits=wbits)
+        name = "gzip" if "gzip" in words else "deflate"
+        return name, packer.compress, packer.flush, lambda: packer.flush(zlib.Z_SYNC_FLUSH)
+    if "br" in words:
+        import brotli
+
+        brotli_packer = brotli.Compressor()
+        return "br", brotli_packer.process, brotli_packer.finish, brotli_packer.flush
+    if "zstd" in words:
+        import zstandard
+
+        zstd_packer = zstandard.ZstdCompressor().compressobj()
+        return (
+            "zstd",
+            zstd_packer.compress,
+            zstd_packer.flush,
+            lambda: zstd_packer.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK),
+        )
+    return None
+
+
+def _plain(body: bytes) -> bytes:
+    return gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+
+
 def _answer(path: str, body: dict[str, Any], words: set[str]) -> dict[str, Any]:
     model = body.get("model")
+    if path.startswith("/api/"):
+        *_, last = _ollama_lines(path, body, whole=True)
+        return last
     if path.endswith("/embeddings"):
         data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
         return {
@@ -274,8 +336,12 @@ def _response(body: dict[str, Any], words: set[str], status: str) -> dict[str, A
 def _events(path: str, body: dict[str, Any], words: set[str]) -> Iterator[tuple[bytes, bool]]:
     if "comments" in words:
         yield b": keep-alive\n\n", False
+    if path.startswith("/api/"):
+        for line in _ollama_lines(path, body, whole=False):
+            yield json.dumps(line).encode() + b"\n", not line["done"]
+        return
     if path.endswith("/responses"):
-        yield from _responses_events(body, words)
+        yield from responses_events(body, words)
         return
     if path.endswith("/messages"):
         yield from _messages_events(body)
@@ -319,7 +385,21 @@ def _chunks(body: dict[str, Any], words: set[str], is_chat: bool) -> Iterator[tu
         yield {**base, "choices": [], "usage": USAGE}, False
 
 
-def _responses_events(body: dict[str, Any], words: set[str]) -> Iterator[tuple[bytes, bool]]:
+def _ollama_lines(path: str, body: dict[str, Any], *, whole: bool) -> Iterator[dict[str, Any]]:
+    def line(text: str, **more: Any) -> dict[str, Any]:
+        said = (
+            {"message": {"role": "assistant", "content": text}} if path == "/api/chat" else {"response": text}
+        )
+        return {"model": body.get("model"), "created_at": "2026-01-01T00:00:00Z", **said, **more}
+
+    for word in WORDS:
+        yield line(word, done=False)
+    counts = {"prompt_eval_count": 111, "prompt_eval_duration": 12_500_000, "eval_count": 22,
+              "eval_duration": 99_250_000}  # fmt: skip
+    yield line(TEXT if whole else "", done=True, done_reason="stop", **counts)
+
+
+def responses_events(body: dict[str, Any], words: set[str]) -> Iterator[tuple[bytes, bool]]:
     number = 0
 
     def event(kind: str, **fields: Any) -> bytes:

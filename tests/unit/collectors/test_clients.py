@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.collectors import client_cases, fake_server
+from tests.unit.collectors import client_cases, fake_server, transport_cases
 from tracekit.collectors.inside.identity import Hashing
 
 OK = {"status": "ok", "http_status": 200, "error_type": None}
@@ -24,7 +24,29 @@ NOT_OK = {
     "chat_server_error": {"status": "error", "error_type": "boom", "http_status": 500},
     "chat_reset": {"status": "error", "http_status": 200},
     "chat_nobody_there": {"status": "error", "error_type": "ConnectError", "http_status": None},
+    "http_client_cut": {"status": "error", "error_type": "IncompleteRead", "http_status": 200},
+    "http_client_reset": {"status": "error", "error_type": "ConnectionResetError", "http_status": 200},
+    "http_client_timeout": {"status": "error", "error_type": "TimeoutError", "http_status": 200},
+    "http_client_closed": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "urllib_refused": {"status": "error", "error_type": "rate_limit_exceeded", "http_status": 429},
+    "urllib3_left_open": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "requests_stream_broken_off": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "requests_reset": {"status": "error", "error_type": "ConnectionResetError", "http_status": 200},
+    "requests_timeout": {"status": "error", "error_type": "TimeoutError", "http_status": 200},
+    "requests_nobody_there": {"status": "error", "error_type": "NewConnectionError", "http_status": None},
+    "aiohttp_broken_off": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "aiohttp_closed": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "aiohttp_timeout": {"status": "error", "error_type": "TimeoutError", "http_status": 200},
+    "aiohttp_cancelled": {"status": "cancelled", "error_type": "CancelledError", "http_status": 200},
+    "aiohttp_reset": {"status": "error", "error_type": "ClientPayloadError", "http_status": 200},
+    "aiohttp_nobody_there": {"status": "error", "error_type": "ClientConnectorError", "http_status": None},
+    "aiohttp_refused": {"status": "error", "error_type": "rate_limit_exceeded", "http_status": 429},
+    "responses_socket_closed": {"status": "cancelled", "error_type": None, "http_status": 200},
+    "responses_socket_lost": {"status": "error", "error_type": "ConnectionClosedOK", "http_status": 200},
+    "responses_socket_failed": {"status": "error", "error_type": "overloaded", "http_status": 200},
 }
+TWO_ATTEMPTS = ("chat_retry", "requests_moved", "aiohttp_moved", "responses_socket")
+OLLAMA_USAGE = {"input": 111, "cached": None, "cache_write": None, "output": 22, "reasoning": None}
 WITHOUT_USAGE = ("chat_stream", "chat_stream_without_done", "chat_stream_helper", "chat_raw_response_stream",
                  "chat_streaming_response_async", "raw_httpx_stream", "raw_httpx2_stream_async")  # fmt: skip
 
@@ -38,7 +60,7 @@ def attempts(records: Any, name: str) -> list[tuple[dict[str, Any], dict[str, An
     return [(start, ends.get(start["id"])) for start in starts]
 
 
-@pytest.mark.parametrize("name", client_cases.CASES)
+@pytest.mark.parametrize("name", transport_cases.CASES)
 def test_clients_see_no_difference_and_are_recorded(
     name: str, fake: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -50,10 +72,10 @@ def test_clients_see_no_difference_and_are_recorded(
     found = attempts(records, name)
     notes = [(note["what"], note["detail"]) for note in records("note")]
     if name in NO_ATTEMPT:
-        assert (found, notes) == ([], [("request_not_read", "chat")])
+        assert (found, notes) == ([], [])
         return
     assert notes == []
-    assert len(found) == (2 if name == "chat_retry" else 1)
+    assert len(found) == (2 if name in TWO_ATTEMPTS else 1)
     start, end = found[-1]
     assert end is not None
     assert end.items() >= NOT_OK.get(name, OK).items()
@@ -68,6 +90,9 @@ def test_clients_see_no_difference_and_are_recorded(
             "output": None,
             "reasoning": None,
         }
+    elif name.startswith("ollama"):
+        assert response["usage"] == OLLAMA_USAGE
+        assert (response["engine_prefill_ms"], response["engine_decode_ms"]) == (12.5, 99.25)
     elif name in WITHOUT_USAGE:
         assert (response["usage"], response["usage_source"]) == (None, "missing")
     elif name.startswith("raw_messages"):
@@ -83,7 +108,8 @@ def test_clients_see_no_difference_and_are_recorded(
     text = None if "tools" in name or name == "embeddings" else fake_server.TEXT
     assert response["output_hash"] == (Hashing(b"test key").of_text(text) if text else None)
     assert start["request"]["api"] in ("chat", "completions", "responses", "embeddings", "messages")
-    assert (start["host"], start["port"]) == ("127.0.0.1", fake.port)
+    if "socket" not in name:
+        assert (start["host"], start["port"]) == ("127.0.0.1", fake.port)
 
 
 def test_retries_are_attempts_of_their_own(fake: Any, hooked: Any) -> None:

@@ -304,7 +304,7 @@ def test_an_object_that_cannot_be_wrapped_stays_itself(
     odd = Odd()
     assert tool(odd) is odd
     assert tool(odd)() == 1
-    assert recorded("note")[0]["detail"] == "tool: TypeError"
+    assert recorded("note")[0]["detail"] == "decorator: TypeError"
 
 
 def test_marks_outlive_the_recording(recorded: Any, tmp_path: Path) -> None:
@@ -322,3 +322,52 @@ def test_marks_outlive_the_recording(recorded: Any, tmp_path: Path) -> None:
         task.score(1)
         mark("m")
     tmp_path.mkdir()
+
+
+def test_a_session_decorates_functions_of_every_kind(recorded: Any) -> None:
+    inside: list[Any] = []
+
+    @session
+    def plain(x: int) -> int:
+        """Doubles."""
+        inside.append(STATE.session.get())
+        return 2 * x
+
+    @session("named")
+    async def coroutine(x: int) -> int:
+        await asyncio.sleep(0)
+        inside.append(STATE.session.get())
+        return 2 * x
+
+    @session(name="numbers", conversation_id="c7")
+    def generator() -> Iterator[int]:
+        inside.append(STATE.session.get())
+        yield 1
+
+    class Agent:
+        @session
+        @staticmethod
+        def run() -> None:
+            raise KeyError("x")
+
+    assert (plain(2), plain.__doc__, asyncio.run(coroutine(3))) == (4, "Doubles.", 6)
+    running = generator()
+    assert next(running) == 1
+    assert STATE.session.get() is None  # between two items the caller is in no session
+    assert list(running) == []
+    with pytest.raises(KeyError):
+        Agent.run()
+    starts = recorded("session_start")
+    assert [start["name"] for start in starts] == ["plain", "named", "numbers", "run"]
+    assert inside == [start["id"] for start in starts[:3]]
+    assert starts[2]["conversation_id"] == "c7"
+    assert [end["status"] for end in recorded("session_end")] == ["ok", "ok", "ok", "error"]
+    assert not STATE.open_sessions
+
+
+def test_a_session_decorator_is_the_function_itself_where_nothing_is_recorded() -> None:
+    def function() -> int:
+        return 1
+
+    assert session(function) is function
+    assert session("name")(function) is function

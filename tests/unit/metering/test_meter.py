@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from tracekit.analyzers.metering.by_source import BySource
+from tracekit.analyzers.metering.cut import Cut
 from tracekit.analyzers.metering.meter import Meter, Source
 from tracekit.analyzers.metering.reads import Device, GpuReads
 
@@ -29,13 +31,18 @@ def meter_of(at_ms, counter=None, watts=None, reason=None):
             sources=("instant",),
             limit_w=None,
             counter_update_s=None,
-            is_divided=False,
+            mig=False,
         )
     )
 
 
 def joules_between(meter, start_ms, end_ms):
     return float(np.diff(meter.joules_at(np.array([start_ms, end_ms]) * MS))[0])
+
+
+def joules_by(meter, kind):
+    said = BySource.of(meter, kind)
+    return None if said is None else said.energy_j
 
 
 def gaps(meter):
@@ -46,7 +53,7 @@ def test_power_is_constant_between_reads_at_which_the_counter_moved():
     meter = meter_of([0, 50, 100, 150, 200], [7, 7, 17, 17, 37])
     assert joules_between(meter, 0, 50) == pytest.approx(5)
     assert joules_between(meter, 150, 200) == pytest.approx(10)
-    assert meter.counter_j == pytest.approx(30)
+    assert joules_by(meter, Source.COUNTER) == pytest.approx(30)
     assert meter.gaps == []
 
 
@@ -55,15 +62,18 @@ def test_watts_fill_in_where_the_counter_is_missing():
     assert meter.source.tolist() == [Source.WATTS, Source.WATTS, Source.COUNTER]
     assert joules_between(meter, 0, 100) == pytest.approx(15)
     assert meter.measured_j == pytest.approx(15 + 20 + 10)
-    assert (meter.counter_j, meter.integral_j) == (pytest.approx(10), pytest.approx(55))
-    assert meter.disagreement == pytest.approx(1.0)
+    assert (joules_by(meter, Source.COUNTER), joules_by(meter, Source.WATTS)) == (
+        pytest.approx(10),
+        pytest.approx(55),
+    )
+    assert meter.common.difference == pytest.approx(1.0)
 
 
 def test_a_counter_that_runs_backwards_makes_a_gap_even_where_watts_are_known():
     meter = meter_of([0, 100, 200, 300], [500, 510, 3, 13], [100] * 4)
     assert gaps(meter) == [((100, 200), "the energy counter ran backwards")]
     assert meter.measured_j == pytest.approx(20)
-    assert meter.integral_j == pytest.approx(30)
+    assert joules_by(meter, Source.WATTS) == pytest.approx(30)
 
 
 def test_a_lost_gpu_makes_a_gap_from_the_last_read_to_the_next():
@@ -95,7 +105,7 @@ def test_samples_every_ten_seconds_are_no_gaps():
 
 def test_a_counter_that_never_moves_says_nothing():
     still = meter_of([0, 1000, 2000], [5, 5, 5])
-    assert (still.counter_j, still.measured_j) == (None, None)
+    assert (joules_by(still, Source.COUNTER), still.measured_j) == (None, None)
     assert gaps(still) == [((0, 2000), "the energy counter stood still")]
     assert meter_of([0, 1000, 2000], [5, 5, 5], [50, 50, 50]).measured_j == pytest.approx(100)
 
@@ -109,4 +119,27 @@ def test_a_device_that_supports_nothing_has_a_gap_by_the_drivers_name():
 
 def test_one_sample_says_nothing():
     meter = meter_of([0], [5])
-    assert (meter.measured_j, meter.counter_j, meter.gaps) == (None, None, [])
+    assert (meter.measured_j, joules_by(meter, Source.COUNTER), meter.gaps) == (None, None, [])
+
+
+def test_each_source_has_its_own_bound_and_what_figures_use_has_the_counters():
+    meter = meter_of(range(0, 1001, 50), [2.5 * place for place in range(21)], [50.0, 60.0] * 10 + [50.0])
+    counter, integral = BySource.of(meter, Source.COUNTER), BySource.of(meter, Source.WATTS)
+    assert (counter.energy_j, integral.energy_j) == (pytest.approx(50), pytest.approx(55))
+    assert 0.0 < counter.error_j < integral.error_j
+    whole = Cut.of(meter, meter.run_edges_ns).figure(np.ones(len(meter.run_edges_ns) - 1, bool))
+    assert counter.error_j == whole.bound_j
+    assert meter.only(Source.WATTS).gaps == []
+
+
+def test_a_reset_is_counted_and_leaves_the_rest():
+    meter = meter_of([0, 100, 200, 300, 400], [500, 510, 3, 13, 23], [100] * 5)
+    said = BySource.of(meter, Source.COUNTER)
+    assert (said.energy_j, said.seconds, meter.counter_resets) == (30.0, pytest.approx(0.3), 1)
+    assert BySource.of(meter, Source.WATTS).seconds == pytest.approx(0.4)
+
+
+def test_a_last_read_at_which_the_counter_has_not_moved_may_hide_what_came_since_it_last_did():
+    """At 100 W the read at 100 ms may be 50 ms old, so 100 ms may be hidden at the last one, and 5 J at the first."""
+    said = BySource.of(meter_of([0, 50, 100, 150], [0, 5, 10, 10]), Source.COUNTER)
+    assert (said.energy_j, said.error_j) == (pytest.approx(10), pytest.approx(10, abs=0.01))

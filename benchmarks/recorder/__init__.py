@@ -1,0 +1,1 @@
+"""What recording costs the agent, how true its times are, and what survives a kill."""

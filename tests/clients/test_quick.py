@@ -1,0 +1,86 @@
+"""The clients that continuous integration tries each time, by `make test-clients-quick`."""
+
+from __future__ import annotations
+
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients import environments
+from tests.clients.judge import judge, judge_run
+from tests.clients.server import ClientServer
+from tests.clients.session_of_cases import Run, batches, cases_of, run_batch
+
+KNOWN = tomllib.loads(Path(__file__).with_name("known_failures.toml").read_text())
+MODES: dict[str, list[str]] = {
+    "raw": ["default", "proxy"],
+    "openai-2": ["default"],
+    "openai-3": ["default", "inject"],
+    "langchain": ["default", "inject"],
+    "npm": ["default"],
+}
+
+pytestmark = pytest.mark.clients
+
+
+def test_quick_clients_are_those_of_the_table():
+    assert sorted(MODES) == sorted(environments.quick_names())
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """Faults by client and mode; each client is run once, without the recorder and in its modes side by side."""
+    found: dict[tuple[str, str], list[str]] = {}
+
+    def of(client: str, mode: str) -> list[str]:
+        if (client, mode) not in found:
+            found.update(try_client(client, MODES[client]))
+        return found[client, mode]
+
+    return of
+
+
+def try_client(client: str, modes: list[str]) -> dict[tuple[str, str], list[str]]:
+    """Every fault of a client, as lines."""
+    environments.make(client)
+    faults: dict[tuple[str, str], list[str]] = {(client, mode): [] for mode in modes}
+    for program in environments.as_list(environments.table()[client]["programs"]):
+        cases = cases_of(client, str(program))
+        for batch in batches(cases):
+            plain, *recorded = runs(client, str(program), batch, cases, [None, *modes])
+            for mode, run in zip(modes, recorded, strict=True):
+                faults[client, mode] += [f"*: {fault}" for fault in judge_run(run)]
+                faults[client, mode] += [
+                    f"{case}: {aspect}: {what}"
+                    for case in batch
+                    for aspect, what in judge(case, cases[case], mode, plain, run).faults
+                ]
+    return faults
+
+
+def runs(
+    client: str, program: str, batch: list[str], cases: dict[str, dict[str, Any]], modes: list[str | None]
+) -> list[Run]:
+    """The same cases in each mode at once, each with a server of its own."""
+
+    def one(mode: str | None) -> Run:
+        with ClientServer() as server:
+            return run_batch(server, client, program, batch, cases[batch[0]].get("base") == "argument", mode)
+
+    with ThreadPoolExecutor(len(modes)) as pool:
+        return list(pool.map(one, modes))
+
+
+@pytest.mark.parametrize(
+    ("client", "mode"), [(client, mode) for client, modes in MODES.items() for mode in modes]
+)
+def test_client_is_recorded_as_it_was_and_not_broken(client, mode, verdicts):
+    known = KNOWN.get(client, {}).get(mode, {})
+    faults = verdicts(client, mode)
+    new = [fault for fault in faults if fault.split(":")[0] not in known]
+    gone = [case for case in known if not any(fault.startswith(f"{case}:") for fault in faults)]
+    assert new == []
+    assert gone == [], "these failed once and no longer do: take them out of known_failures.toml"
