@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,9 @@ import polars as pl
 
 from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.engine_load import EngineLoad, engine_loads
-from tracekit.analyzers.power import DeviceEnergy, device_energies
+from tracekit.analyzers.metering.measured import MeasuredEnergy, measured_energy
+from tracekit.analyzers.metering.serving import Serves
+from tracekit.analyzers.power import GpuEnergy, gpu_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
 from tracekit.analyzers.session_table import ANSWERED, LATENCIES, session_table
 from tracekit.analyzers.share import Shares, shares, union_ns
@@ -55,15 +58,21 @@ class Recorded:
     tokens_by_source: dict[str, SourceTokens]
     tokens_by_class: dict[str, int] | None
     prefix: PrefixReuse
-    power: list[DeviceEnergy]
+    power: list[GpuEnergy]
+    measured: MeasuredEnergy | None
     engines: list[EngineLoad]
     models: list[str]
     prompts_on_server: int
     sessions: pl.DataFrame
 
 
-def analyze_recording(trace: Trace) -> Recorded:
-    """Everything the trace says without a model of any hardware."""
+def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
+    """Everything the trace says; of hardware models only the ratios by which measured joules are split.
+
+    Raises
+    ------
+    ServesInvalid : `serves` names an endpoint or a GPU that is not in the trace.
+    """
     calls = _frame(trace, Kind.LLM_CALL, _CALL_COLUMNS)
     tools = _frame(trace, Kind.TOOL_SPAN, ["row_id", "session_id", "start_ns", "end_ns", "frame"])
     sessions = _frame(trace, Kind.SESSION, ["row_id", "name", "start_ns", "end_ns", "status"]).sort(
@@ -83,7 +92,8 @@ def analyze_recording(trace: Trace) -> Recorded:
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
     ends_known = answered["end_ns"].null_count() == 0
-    power = device_energies(trace)
+    measured = measured_energy(trace, serves)
+    power = gpu_energies(measured)
     return Recorded(
         calls=len(calls),
         calls_failed=len(calls) - len(answered),
@@ -95,7 +105,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
         shares=where,
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns and ends_known else None,
-        device_utilization=_mean([gpu.mean_utilization for gpu in power]),
+        device_utilization=_mean([gpu.mean_utilization for gpu in power if gpu.device == "gpu"]),
         input_tokens=_sum(answered["input_tokens"]),
         output_tokens=_sum(answered["output_tokens"]),
         cached_tokens=_sum(answered["cached_tokens"]),
@@ -103,6 +113,7 @@ def analyze_recording(trace: Trace) -> Recorded:
         tokens_by_class=_by_class(answered),
         prefix=prefix_reuse(trace),
         power=power,
+        measured=measured,
         engines=engine_loads(trace),
         models=sorted(calls["model"].drop_nulls().unique().to_list()),
         prompts_on_server=int(answered["continues"].sum()),

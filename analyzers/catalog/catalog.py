@@ -11,7 +11,7 @@ from tracekit.analyzers.catalog.engine import Engine, ErrorBand
 from tracekit.analyzers.catalog.gpu import Gpu, Price
 from tracekit.analyzers.catalog.grid import Grid
 from tracekit.analyzers.catalog.model import Model
-from tracekit.analyzers.catalog.tables import find, row_of, spellings, table, use
+from tracekit.analyzers.catalog.tables import find, loosely, row_of, spellings, table, use
 from tracekit.analyzers.hardware.constants import PowerConstants, StepConstants
 from tracekit.errors import UnknownName
 
@@ -26,6 +26,14 @@ ENGINE_TABLES = ("step", "power", "itl_error", "power_error")
 def gpu(name: str) -> Gpu:
     """The GPU of that name or alias. Raises UnknownName with the nearest names, CatalogInvalid."""
     return Gpu.from_row(*row_of("gpus", "GPU", name))
+
+
+def find_gpu(name: str | None) -> Gpu | None:
+    """The GPU of that name or alias, with or without its vendor's; None: what is not known never maps silently."""
+    if name is None:
+        return None
+    found = find("gpus", name) or loosely("gpus", name)
+    return None if found is None else Gpu.from_row(*found)
 
 
 def model(name: str) -> Model:

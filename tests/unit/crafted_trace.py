@@ -24,11 +24,12 @@ def tool_row(row, start_ms, end_ms, session=0, parents=(), **more):
     return session_row(row, start_ms, end_ms) | {"session_id": session, "parents": list(parents)} | more
 
 
-def write_crafted(path, calls, tools=(), sessions=None):
+def write_crafted(path, calls, tools=(), sessions=None, power=()):
     rows = {
         Kind.SESSION: [session_row(0)] if sessions is None else sessions,
         Kind.LLM_CALL: calls,
         Kind.TOOL_SPAN: list(tools),
+        Kind.POWER_SAMPLE: list(power),
     }
     tables = {kind: table_of(kind, found) for kind, found in rows.items() if found}
     write_trace(path, tables, Provenance(1, "0", [], 0), force=True)

@@ -81,7 +81,12 @@ def test_measured_power_by_counter_and_integral(tmp_path):
     assert first.integral_j == pytest.approx(20.0)
     assert first.disagrees
     assert first.mean_utilization == pytest.approx(0.25)
+    assert first.counter_error_j > 0
+    assert first.integral_error_j > 0
+    assert first.explained == (first.counter_error_j + first.integral_error_j >= 10)
     assert (second.counter_j, second.integral_j, second.disagrees) == (None, None, False)
+    assert (second.counter_error_j, second.integral_error_j, second.explained) == (None, None, False)
+    assert second.reasons == ("NVML_ERROR_NOT_SUPPORTED",)
 
 
 def test_session_percentiles_are_numpys(tmp_path):
@@ -97,13 +102,17 @@ def test_session_percentiles_are_numpys(tmp_path):
         assert row[f"e2e_s_p{percent}"] == pytest.approx(expected)
 
 
-def test_a_counter_that_was_reset_and_samples_with_a_gap_say_nothing(tmp_path):
+def test_a_reset_and_a_gap_are_named_and_in_no_figure(tmp_path):
     story = Story()
     story.call(0, 9000, ASK)
     for at_ms, counter_j in ((0, 5000.0), (1000, 5100.0), (2000, 10.0), (8000, 700.0)):
         story.add("power", at_ms, gpu_index=0, power_w=100.0, energy_counter_j=counter_j)
     (gpu,) = analyzed(story, tmp_path / "t.parquet").power
-    assert (gpu.counter_j, gpu.integral_j, gpu.disagrees) == (None, None, False)
+    assert (gpu.counter_j, gpu.energy_j, gpu.measured_s, gpu.counter_resets) == (100.0, 100.0, 1.0, 1)
+    assert [(gap.reason, gap.seconds, gap.counter_advance_j) for gap in gpu.gaps] == [
+        ("the energy counter ran backwards", 1.0, None),
+        ("no samples", 6.0, 690.0),
+    ]
 
 
 def test_an_interrupted_session_has_no_length(tmp_path):
@@ -119,3 +128,34 @@ def test_models_do_not_share_a_cache(tmp_path):
     story.call(0, 20, ASK, request={"model": "a"}, thread=1)
     story.call(30, 50, ASK, request={"model": "b"}, thread=2)
     assert analyzed(story, tmp_path / "t.parquet").prefix.shareable == 0
+
+
+def test_what_errors_explain_and_what_they_do_not(tmp_path):
+    story = Story()
+    story.call(0, 60_000, ASK)
+    for index in range(601):
+        for gpu, watts in ((0, 100.0), (1, 70.0)):
+            story.add("power", 100 * index, gpu_index=gpu, power_w=watts, energy_counter_j=10.0 * index)
+    for index in range(4):
+        story.add("power", 100 * index, gpu_index=2, power_w=70.0, energy_counter_j=10.0 * index)
+    same, long, short = analyzed(story, tmp_path / "t.parquet").power
+    assert (same.disagrees, same.explained) == (False, False)
+    assert (long.disagrees, long.explained) == (True, False)
+    assert (short.disagrees, short.explained) == (True, True)
+
+
+def test_cpus_come_after_gpus_and_serve_nothing(tmp_path):
+    story = Story()
+    story.call(0, 2000, ASK)
+    story.records[0].update(host="127.0.0.1", port=8000)
+    for index in range(21):
+        at_ms, joules = 100 * index, 10.0 * index
+        for device, name in (("cpu", "package-0"), ("dram", "dram-0")):
+            story.add("power", at_ms, device=device, device_name=name, energy_counter_j=joules)
+        story.add("power", at_ms, device="gpu", gpu_index=0, mig=True, power_w=100.0, energy_counter_j=joules)
+    recorded = analyzed(story, tmp_path / "t.parquet")
+    assert [device.device for device in recorded.power] == ["gpu", "cpu", "dram"]
+    assert [device.counter_j for device in recorded.power] == [pytest.approx(200)] * 3
+    assert [device.serves != () for device in recorded.power] == [True, False, False]
+    assert [device.mig for device in recorded.power] == [True, False, False]
+    assert recorded.measured.total.energy_j == pytest.approx(200)

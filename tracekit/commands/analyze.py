@@ -19,6 +19,12 @@ from tracekit.commands.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracekit.analyzers.kernels.layout import Workload
+    from tracekit.analyzers.recorded import Recorded
+    from tracekit.analyzers.replay import Replay
+    from tracekit.analyzers.scenario import Fleet
     from tracekit.trace import Trace
 
 
@@ -27,6 +33,13 @@ if TYPE_CHECKING:
 )
 @TRACE
 @fleet_options
+@click.option(
+    "--serves",
+    multiple=True,
+    metavar="URL=HOST:GPU[,GPU]",
+    help="GPUs that answer calls to URL, by index or id, on the host that sampled them; repeatable. "
+    " [default: a server on loopback runs on its host's GPUs]",
+)
 @REPORT
 @REPORT_FORMAT
 @FORCE
@@ -34,6 +47,7 @@ if TYPE_CHECKING:
 def command(
     trace: Path,
     fleet: FleetChoice,
+    serves: tuple[str, ...],
     output: Path | None,
     format_name: str | None,
     force: bool,
@@ -41,8 +55,9 @@ def command(
 ) -> None:
     """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
-    Without fleet options it replays on one assumed GPU, and says so. Repeat --gpu to compare. With -o it also writes
-    a report: .html to look at, .md for a pull request, .csv, .json.
+    Without fleet options it replays on the GPUs whose power was recorded while they served, where the catalog
+    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare. With -o it also
+    writes a report: .html to look at, .md for a pull request, .csv, .json.
     """
     from tracekit.commands.blas import load_without_threads
 
@@ -55,7 +70,7 @@ def command(
     chosen = report_format(output, format_name, as_json=as_json)
     if output is not None:
         check_report(output, trace, force=force)
-    document = analysis(Trace.open(trace), fleet, charts=as_json or output is not None)
+    document = analysis(Trace.open(trace), fleet, serves, charts=as_json or output is not None)
     document["command"] = shown_command()
     if output is not None and chosen is not None:
         write_report(output, chosen, document, force=force)
@@ -67,12 +82,15 @@ def command(
         print_analysis(document | {"next": replay if document["replays"] else f"tracekit info {name}"})
 
 
-def analysis(trace: Trace, choice: FleetChoice, *, charts: bool = False) -> dict[str, Any]:
+def analysis(
+    trace: Trace, choice: FleetChoice, serves: Sequence[str] = (), *, charts: bool = False
+) -> dict[str, Any]:
     """The document of a trace on the fleets chosen; without token counts it has no replays, and says so.
 
     With `charts` it holds what charts are drawn from.
     """
     from tracekit.analyzers.isolated import isolated_sessions
+    from tracekit.analyzers.metering.serving import Serves
     from tracekit.analyzers.recorded import analyze_recording
     from tracekit.analyzers.recorded_timeline import recorded_timeline
     from tracekit.analyzers.replay import replay_on
@@ -86,20 +104,63 @@ def analysis(trace: Trace, choice: FleetChoice, *, charts: bool = False) -> dict
 
     if not trace.count(Kind.LLM_CALL):
         raise TraceEmpty.of(trace.path, "LLM call", "Nothing was recorded that could be analyzed.")
-    recorded = analyze_recording(trace)
+    recorded = analyze_recording(trace, [Serves.parse(text) for text in serves])
     over_time = recorded_over_time(recorded_timeline(trace, recorded)) if charts else {}
     try:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
         return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {}, over_time)
     announce_compilation()
+    served = _recorded_fleet(recorded, choice)
     replays, documents = [], []
-    for fleet in choice.fleets(recorded.models):
+    for fleet in choice.fleets(recorded.models, served if not isinstance(served, str) else None):
         replay = replay_on(compiled.workload, fleet)
         isolated = isolated_sessions(compiled.workload, fleet)
         told = replayed_over_time(replay, isolated, compiled.session_row_id) if charts else {}
         replays.append(replay)
         documents.append(replay_document(replay, isolated) | told)
+    comparison, why = _comparison(recorded, compiled.workload, replays, served)
     return analysis_document(
-        trace, recorded, documents, replay_assumptions(compiled, replays), replay_sources(replays), over_time
+        trace,
+        recorded,
+        documents,
+        [*why, *replay_assumptions(compiled, replays)],
+        replay_sources(replays),
+        over_time,
+        comparison,
     )
+
+
+def _recorded_fleet(recorded: Recorded, choice: FleetChoice) -> Fleet | str:
+    """The fleet whose joules were measured; else why there is none to replay on, empty without samples."""
+    from tracekit.analyzers.metering.against_model import recorded_fleet
+    from tracekit.errors import TracekitError
+
+    if recorded.measured is None:
+        return ""
+    calibration = None if choice.calibration is None else str(choice.calibration)
+    fleet = recorded_fleet(recorded.measured, choice.tp, calibration)
+    if isinstance(fleet, str):
+        return fleet
+    try:
+        fleet.limits()
+    except TracekitError as error:
+        return str(error)
+    return fleet
+
+
+def _comparison(
+    recorded: Recorded, workload: Workload, replays: list[Replay], served: Fleet | str
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """Measured against modelled on the recorded GPU and model; or a note on why that cannot be."""
+    from tracekit.analyzers.metering.against_model import compare
+    from tracekit.analyzers.replay import replay_on
+    from tracekit.reports.document import fleet_document
+    from tracekit.reports.measured import comparison_document
+
+    if isinstance(served, str) or recorded.measured is None:
+        return None, [f"measured joules are not compared with a replay: {served}"] if served else []
+    alike = [replay for replay in replays if replay.fleet.pools == served.pools]
+    replay = alike[0] if alike else replay_on(workload, served)
+    told = fleet_document(replay)
+    return comparison_document(compare(recorded.measured, replay), told, list(served.assumed)), []

@@ -70,8 +70,10 @@ class FleetChoice:
     max_num_batched_tokens: int | None = None
     calibration: Path | None = None
 
-    def fleets(self, recorded_models: list[str]) -> list[Fleet]:
+    def fleets(self, recorded_models: list[str], recorded: Fleet | None = None) -> list[Fleet]:
         """One fleet per GPU asked for; what was not said is taken from the trace, else assumed and named so.
+
+        `recorded` is the fleet that measured joules show to have served the calls.
 
         Raises
         ------
@@ -85,6 +87,8 @@ class FleetChoice:
                     "--fleet excludes the other options that describe a fleet; put them into the file."
                 )
             return [Fleet.from_toml(self.file).named()]
+        if recorded is not None and not self._describes_a_fleet():
+            return [recorded]
         assumed = []
         model = self.model or _recorded_model(recorded_models)
         if model is None:

@@ -9,6 +9,15 @@ from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.recorded import Recorded
 from tracekit.assembly.token_class import CLASSES
 from tracekit.reports.document import SCHEMA_VERSION, Document
+from tracekit.reports.measured import (
+    energy_document,
+    measured_notes,
+    measured_sources,
+    power_document,
+    rows_document,
+    seconds_document,
+    sessions_joules,
+)
 from tracekit.reports.recording import not_seen_lines, plural
 from tracekit.trace import Trace
 from tracekit.units import percent, seconds
@@ -22,8 +31,12 @@ def analysis_document(
     assumptions: list[str],
     sources: dict[str, str],
     over_time: Document | None = None,
+    comparison: Document | None = None,
 ) -> Document:
-    """Everything `analyze` says, in the contract's keys; `over_time` are those of `recorded` that charts need."""
+    """Everything `analyze` says, in the contract's keys.
+
+    `over_time` are those of `recorded` that charts need; `comparison` is of measured and modelled joules.
+    """
     labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {
         "schema_version": SCHEMA_VERSION,
@@ -33,8 +46,10 @@ def analysis_document(
         "labels": trace.provenance.labels,
         "recorded": recorded_document(recorded) | (over_time or {}),
         "replays": replays,
+        **({} if recorded.measured is None else {"measured_against_modelled": comparison}),
         "assumptions": [
             *_prompt_notes(recorded),
+            *measured_notes(recorded),
             *([f"what was {trace.provenance.origin}: {labels}"] if labels else []),
             *assumptions,
         ],
@@ -42,6 +57,7 @@ def analysis_document(
             "recorded times": "measured in the client (when the app read the bytes)",
             "tokens": _token_source(trace, recorded),
         }
+        | measured_sources(recorded)
         | sources,
         "not_seen": list(not_seen_lines(trace.provenance.not_seen)),
     }
@@ -80,26 +96,24 @@ def recorded_document(recorded: Recorded) -> Document:
             },
         },
         "prefix": asdict(recorded.prefix),
-        "power": [asdict(gpu) for gpu in recorded.power],
+        "power": [power_document(gpu) for gpu in recorded.power],
         "engines": [asdict(load) for load in recorded.engines],
-        "energy_j": _measured_energy(recorded),
-        "per_session": [_session(row) for row in recorded.sessions.iter_rows(named=True)],
+        "energy_j": energy_document(recorded),
         "timeline": None,
         "critical_paths": None,
-    }
+    } | _per_row(recorded)
 
 
-def _measured_energy(recorded: Recorded) -> Document:
-    """Joules of all sampled GPUs; not attributed to calls: nothing says that they served them."""
-    gpus = [device for device in recorded.power if device.device == "gpu"]
-    counters = [gpu.counter_j for gpu in gpus if gpu.counter_j is not None]
-    whole = bool(gpus) and len(counters) == len(gpus)
-    errors = [gpu.counter_error_j for gpu in gpus if gpu.counter_error_j is not None]
+def _per_row(recorded: Recorded) -> Document:
+    """Entries a session; with measured joules also a call and a tool, and what GPUs did all the time."""
+    sessions = [_session(row) for row in recorded.sessions.iter_rows(named=True)]
+    if recorded.measured is None or not recorded.measured.serving:
+        return {"per_session": sessions}
+    joules = sessions_joules(recorded.measured)
     return {
-        "total": sum(counters) if whole else None,
-        "error": sum(errors) if whole else None,
-        "source": "measured (counter)" if whole else None,
-        "scope": "gpu",
+        **seconds_document(recorded.measured),
+        "per_session": [session | joules.get(session["session_id"], {}) for session in sessions],
+        **rows_document(recorded.measured),
     }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from tracekit import units
+from tracekit.reports.joules import comparison_table, joules_table, power_line, session_joules
+from tracekit.reports.plain_table import plain_table
 from tracekit.reports.recording import plural
 from tracekit.reports.words import CAUSES, CLASSES, fleet_name
 
@@ -55,6 +56,8 @@ def print_analysis(document: Document, console: Console | None = None) -> None:
             _line(console, f"{what}: {labels}.")
         console.print()
         _print_recorded(console, recorded)
+        if document.get("measured_against_modelled"):
+            console.print(comparison_table(document["measured_against_modelled"]))
     print_replays(document, console)
     if document.get("next"):
         _line(console, f"Next: {document['next']}")
@@ -99,29 +102,16 @@ def _print_recorded(console: Console, recorded: Document) -> None:
     if recorded["tokens"]["input"] is not None:
         console.print(_token_table(recorded))
     for gpu in recorded["power"]:
-        _line(console, _power_line(gpu))
+        _line(console, power_line(gpu))
+    if any(recorded["energy_j"].get("by_phase", {}).values()):
+        console.print(joules_table(recorded))
     if recorded["engines"]:
         console.print(_engine_table(recorded["engines"]))
     console.print(_session_table(recorded["per_session"]))
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        header_style="dim",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
-    for index, column in enumerate(columns):
-        table.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
-    return table
-
-
 def _latency_table(part: Document) -> Table:
-    table = _table(
+    table = plain_table(
         "Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV"
     )
     for label, key in _LATENCIES:
@@ -139,7 +129,7 @@ def _latency_table(part: Document) -> Table:
 
 
 def _share_table(recorded: Document) -> Table:
-    table = _table("Where session time goes (measured)", "", "share")
+    table = plain_table("Where session time goes (measured)", "", "share")
     share = recorded["share"]
     table.add_row("LLM calls", units.percent(share["llm"]))
     table.add_row("tools", units.percent(share["tool"]))
@@ -157,7 +147,7 @@ def _share_table(recorded: Document) -> Table:
 
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
-    table = _table("Tokens (server's usage; classes by bytes)", "", "tokens")
+    table = plain_table("Tokens (server's usage; classes by bytes)", "", "tokens")
     for side in ("input", "output"):
         table.add_row(side, units.count(tokens[side]))
         for source, words in _UNCOUNTED.items():
@@ -178,30 +168,8 @@ def _token_table(recorded: Document) -> Table:
     return table
 
 
-def _power_line(gpu: Document) -> str:
-    words = (
-        f"{gpu['name']} ({gpu['gpu']}): {_joules(gpu['counter_j'], gpu['counter_error_j'])} by counter, "
-        f"{_joules(gpu['integral_j'], gpu['integral_error_j'])} integrated, over {units.seconds(gpu['seconds'])}"
-    )
-    if gpu["counter_resets"]:
-        known = (
-            f"{units.energy(gpu['counter_known_j'])} in {units.seconds(gpu['counter_known_s'])} outside of it"
-        )
-        words += f"; the counter went back, {known}"
-    if gpu["disagrees"]:
-        words += "; more than 5 % apart" + (", which sampling explains" if gpu["explained"] else "")
-    return words + ("; MIG: all instances together" if gpu["mig"] else "")
-
-
-def _joules(value_j: float | None, error_j: float | None) -> str:
-    """Energy and the error that sampling leaves."""
-    if value_j is None or error_j is None:
-        return units.energy(value_j)
-    return f"{units.energy(value_j)} +-{units.energy(error_j)}"
-
-
 def _engine_table(loads: list[Document]) -> Table:
-    table = _table(
+    table = plain_table(
         "Servers' own metrics (all their clients)",
         "server",
         "model",
@@ -236,7 +204,8 @@ def _level(level: Document | None, form: str) -> str:
 def _session_table(sessions: list[Document]) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
-    table = _table(
+    is_measured = any("energy_j" in session for session in shown)
+    table = plain_table(
         f"Sessions{more}",
         "session",
         "time",
@@ -248,6 +217,7 @@ def _session_table(sessions: list[Document]) -> Table:
         "tools",
         "both",
         "neither",
+        *(["energy"] if is_measured else []),
     )
     for session in shown:
         share = session["share"]
@@ -258,6 +228,7 @@ def _session_table(sessions: list[Document]) -> Table:
             str(session["tools"]),
             *(_session_tokens(session["tokens"], side) for side in ("input", "output")),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
+            *([session_joules(session)] if is_measured else []),
         )
     return table
 
@@ -274,7 +245,7 @@ def _kv_use(fraction: Document) -> str:
 
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
-    table = _table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
+    table = plain_table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
 
     def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
         table.add_row(label, *values, end_section=end)

@@ -4,8 +4,9 @@ import numpy as np
 import pynvml
 import pytest
 
-from tracekit.analyzers.energy_counter import counted
-from tracekit.analyzers.power_integral import integrated
+from tracekit.analyzers.metering.by_source import BySource
+from tracekit.analyzers.metering.meter import Meter, Source
+from tracekit.analyzers.metering.reads import UPDATE_S, Device, GpuReads
 from tracekit.demo.fake_gpu import FakeGpus, PowerStep
 
 TRACES = 1000
@@ -35,6 +36,32 @@ def sampled(handle, set_time, rng, seconds, interval_s=0.05):
     return times, *readings
 
 
+def metered(times, joules, watts, update_s):
+    """The meter of such readings; without an update period as where the sampler found none."""
+    nothing = np.full(len(times), np.nan)
+    return Meter.of(
+        GpuReads(
+            device=Device("box", "gpu", 0, None, "fake"),
+            t_ns=np.rint(times * 1e9).astype(np.int64),
+            counter_j=joules,
+            watts=watts,
+            lag_s=np.full(len(times), UPDATE_S if update_s is None else update_s),
+            utilization=nothing,
+            reason=np.full(len(times), -1),
+            reasons=(),
+            sources=("instant",),
+            limit_w=None,
+            counter_update_s=update_s,
+            mig=False,
+        )
+    )
+
+
+def both_sources(times, joules, watts, update_s):
+    meter = metered(times, joules, watts, update_s)
+    return BySource.of(meter, Source.COUNTER), BySource.of(meter, Source.WATTS)
+
+
 def test_bounds_hold_in_95_of_100_random_traces(play):
     rng = np.random.default_rng(20)
     held = {"counter": 0, "integral": 0}
@@ -48,11 +75,8 @@ def test_bounds_hold_in_95_of_100_random_traces(play):
         update_s = (
             gpus.update_ms / 1000 if rng.random() < 0.5 else None
         )  # as the sampler found it, or did not
-        for name, said in (
-            ("counter", counted(times, joules, times, watts, update_s)),
-            ("integral", integrated(times, watts, update_s)),
-        ):
-            held[name] += abs(said.joules - true_j) <= said.error_j
+        for name, said in zip(held, both_sources(times, joules, watts, update_s), strict=True):
+            held[name] += abs(said.energy_j - true_j) <= said.error_j
             widths[name].append(said.error_j / true_j)
     assert held["counter"] >= 0.95 * TRACES
     assert held["integral"] >= 0.95 * TRACES
@@ -69,8 +93,8 @@ def test_longer_is_surer(play):
     parts = []
     for seconds in (5, 80):
         times, joules, watts = sampled(handle, set_time, rng, seconds)
-        both = counted(times, joules, times, watts, 0.1), integrated(times, watts, 0.1)
-        parts.append([said.error_j / said.joules for said in both])
+        both = both_sources(times, joules, watts, 0.1)
+        parts.append([said.error_j / said.energy_j for said in both])
     assert parts[1][0] < parts[0][0] / 5
     assert parts[1][1] < parts[0][1] / 2
 
@@ -84,19 +108,27 @@ def test_a_counter_that_misses_what_the_driver_does_not_look_at_shows_in_neither
         pynvml.nvmlDeviceGetHandleByIndex(0), set_time, np.random.default_rng(1), 19
     )
     true_j = gpus.energy_j(0, times[0], times[-1])
-    said = counted(times, joules, times, watts, 0.1)
-    assert said.joules == pytest.approx(true_j / 2, rel=0.02)
-    assert integrated(times, watts, 0.1).joules == pytest.approx(true_j / 2, rel=0.02)
+    counted, integrated = both_sources(times, joules, watts, 0.1)
+    assert counted.energy_j == pytest.approx(true_j / 2, rel=0.02)
+    assert integrated.energy_j == pytest.approx(true_j / 2, rel=0.02)
+    for said in (counted, integrated):
+        assert said.energy_j + said.error_j < true_j
 
 
 def test_a_reset_leaves_the_rest_known():
     times = np.arange(6.0)
-    said = counted(times, np.array([100.0, 150, 200, 10, 60, 110]), times, np.full(6, 50.0), 0.1)
-    assert (said.joules, said.resets, said.known_j, said.known_s) == (None, 1, 200.0, 4.0)
+    meter = metered(times, np.array([100.0, 150, 200, 10, 60, 110]), np.full(6, 50.0), 0.1)
+    said = BySource.of(meter, Source.COUNTER)
+    assert (said.energy_j, said.seconds, meter.counter_resets) == (200.0, 4.0, 1)
 
 
 def test_too_little_says_nothing():
     one = np.array([1.0])
-    assert counted(one, one, one, one, None) is None
-    assert integrated(one, one, None) is None
-    assert integrated(np.array([0.0, 4.0]), np.array([1.0, 1.0]), None) is None
+    assert both_sources(one, one, one, None) == (None, None)
+
+
+def test_of_a_gap_nothing_is_said():
+    times = np.array([0.0, 0.5, 1.0, 5.0])
+    counted, integrated = both_sources(times, 2 * times, np.full(4, 2.0), None)
+    assert (counted.energy_j, counted.seconds) == (2.0, 1.0)
+    assert (integrated.energy_j, integrated.seconds) == (2.0, 1.0)
