@@ -126,6 +126,8 @@ def _address(connection: Any, url: str) -> tuple[str, str, int | None, str]:
     """Scheme, host, port and path; a proxy is told the whole address, or tunnels to it."""
     scheme = "https" if connection.default_port == 443 else "http"
     host, port = connection.host, connection.port
+    if isinstance(port, str):  # as an agent may give it, and as a connection then keeps it
+        port = int(port) if port.isdigit() else None
     tunnel = getattr(connection, "_tunnel_host", None)
     if tunnel:
         host, port = tunnel, connection._tunnel_port or port

@@ -230,3 +230,16 @@ def test_huge_answers_are_counted_but_not_kept(
     assert end["response_bytes"] > 1100
     assert end["response"]["usage"] == USAGE
     assert 0 < end["chunk_count"] < len(fake_server.WORDS)
+
+
+def test_a_port_given_as_text_is_a_number(fake: Any, hooked: Any) -> None:
+    import http.client
+    import json
+
+    link = http.client.HTTPConnection("127.0.0.1", str(fake.port))  # type: ignore[arg-type]
+    body = {"model": "m-port", "messages": client_cases.MESSAGES}
+    link.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+    link.getresponse().read()
+    link.close()
+    [(start, _)] = attempts(hooked, "m")
+    assert start["port"] == fake.port
