@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types unit jit-off wheel bench test-clients test-clients-quick vllm-oracle clean
+.PHONY: demo test test-torch lint types unit jit-off wheel bench test-clients test-clients-quick vllm-oracle clean
 
 demo: $(STAMP)
 	$(BIN)/tracekit demo --force -o demo-trace.parquet
@@ -49,6 +49,19 @@ test-clients: $(STAMP)
 test-clients-quick: $(STAMP)
 	$(BIN)/python -m pytest -q -m clients tests/clients
 
+# What measures on PyTorch, in an environment of its own: its CUDA build is a download of 3 GB, so this is not part of
+# `make test`. Everything around it is tested there, against a device that is a fake.
+TORCH := .venv-torch
+test-torch: $(TORCH)/.installed
+	OMP_NUM_THREADS=1 PYTHONPATH=. $(TORCH)/bin/python -m pytest -q tests/torch
+
+$(TORCH)/.installed: pyproject.toml
+	test -x $(TORCH)/bin/python || $(PYTHON) -m venv $(TORCH)
+	$(TORCH)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
+	$(TORCH)/bin/python -m pip install --quiet --editable '.[torch]' --group dev
+	touch $(TORCH)/.installed
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
@@ -67,4 +80,4 @@ $(VLLM)/.installed:
 	touch $(VLLM)/.installed
 
 clean:
-	rm -rf $(VENV) $(VLLM) .venv-clients build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TORCH) .venv-clients build dist *.egg-info

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 PERCENTILES = (50, 90, 95, 99)
+CURVE = tuple(range(0, 101, 2))
+"""The percents of a distribution's curve: enough to draw it."""
 
 
 def percentile(values: npt.NDArray[np.float64], percent: float) -> float:
@@ -20,7 +23,8 @@ class Distribution:
     """`n` values of one quantity, in its own unit.
 
     Percentiles are the smallest value that at least so many percent do not exceed (numpy's inverted_cdf);
-    `cv` is the coefficient of variation (population standard deviation over mean), `p95_over_p50` the tail.
+    `cv` is the coefficient of variation (population standard deviation over mean), `p95_over_p50` the tail,
+    `curve` the values at every second percent from 0 to 100.
     """
 
     n: int
@@ -31,13 +35,15 @@ class Distribution:
     p99: float
     cv: float | None
     p95_over_p50: float | None
+    curve: tuple[float, ...]
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> Distribution | None:
         """The distribution of `values`, or None if there are none."""
         if not len(values):
             return None
-        p50, p90, p95, p99 = (percentile(values, percent) for percent in PERCENTILES)
+        found = np.percentile(values, [*PERCENTILES, *CURVE], method="inverted_cdf").tolist()
+        p50, p90, p95, p99 = found[: len(PERCENTILES)]
         mean = float(np.mean(values))
         return cls(
             n=len(values),
@@ -48,7 +54,8 @@ class Distribution:
             p99=p99,
             cv=float(np.std(values)) / mean if mean else None,
             p95_over_p50=p95 / p50 if p50 else None,
+            curve=tuple(found[len(PERCENTILES) :]),
         )
 
-    def to_json(self) -> dict[str, float | int | None]:
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"curve": list(self.curve)}

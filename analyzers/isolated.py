@@ -7,6 +7,8 @@ next begins when the one before has ended.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,14 +25,27 @@ from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
 
 
+class Isolated(NamedTuple):
+    """Each session replayed alone: joules, and seconds from its first call to its end; both of shape (s,)."""
+
+    energy_j: Floats
+    seconds: Floats
+
+
 def isolated_sessions_j(workload: Workload, fleet: Fleet) -> Floats:
     """Joules of each session replayed alone, shape (s,)."""
+    return isolated_sessions(workload, fleet).energy_j
+
+
+def isolated_sessions(workload: Workload, fleet: Fleet) -> Isolated:
+    """What each session takes alone."""
     outcome = _alone(chain_sessions(workload), fleet)
     busy_j = np.bincount(
         workload.session[outcome.calls["step"]], outcome.calls["energy_j"], len(workload.session_tail_s)
     )
     start_s, end_s = _spans(workload, outcome)
-    return np.asarray(busy_j + _idle_j(outcome, start_s, end_s), dtype=np.float64)
+    energy_j = np.asarray(busy_j + _idle_j(outcome, start_s, end_s), dtype=np.float64)
+    return Isolated(energy_j, end_s - start_s)
 
 
 def isolated_calls_j(workload: Workload, fleet: Fleet, cached_tokens: Ints) -> Floats:

@@ -42,7 +42,7 @@ REGISTRY: dict[str, Row] = {
     ),
     "calibrate": Row(
         "tracekit.commands.calibrate",
-        "Turn measured points, or a trace's own calls, into a calibration for replays.",
+        "Measure the GPU at hand, or take measured points, as a calibration for replays.",
     ),
     "import": Row(
         "tracekit.commands.import_", "Turn public traces and other tools' recordings into a trace."

@@ -12,6 +12,7 @@ TracekitError (exit 2)
 ├── RowsInvalid          measured rows that cannot be used
 ├── BarInvalid           a bar for errors that is none
 ├── CalibrationInvalid   a calibration file that cannot be used
+├── MeasuringRefused     a model or device that cannot be measured here
 ├── CatalogInvalid       a catalog file of the user's that cannot be used
 ├── ModelConfigInvalid   a config.json that no model can be made of
 ├── ModelDoesNotFit      weights and cache exceed the GPU's memory
@@ -242,6 +243,57 @@ class CalibrationInvalid(TracekitError):
     def unreadable(cls, path: Path, reason: str) -> Self:
         return cls(
             f"The calibration {path} cannot be used: {reason}. `tracekit calibrate ROWS.csv -o {path}` writes one."
+        )
+
+
+class MeasuringRefused(TracekitError):
+    @classmethod
+    def unbuilt(cls, model: str, what: str) -> Self:
+        return cls(
+            f"{model} cannot be measured here: blocks with {what} are not built. Give `tracekit calibrate` "
+            "measured rows, or a trace of it."
+        )
+
+    @classmethod
+    def precision(cls, model: str, precision: str) -> Self:
+        return cls(
+            f"{model} has weights of {precision}, and blocks are built of 16 or 32 bits only. Measure "
+            f"{model.partition('@')[0]}@bf16, which calibrates replays of that precision."
+        )
+
+    @classmethod
+    def no_torch(cls, reason: str) -> Self:
+        return cls(
+            f"Measuring needs PyTorch, which cannot be imported ({reason}). Install the extra: "
+            "pip install 'tracekit-replay[torch]'."
+        )
+
+    @classmethod
+    def no_device(cls, device: str, reason: str) -> Self:
+        return cls(f"The device '{device}' cannot be used: {reason}. Known are cpu, cuda and cuda:NUMBER.")
+
+    @classmethod
+    def tensor_parallel(cls, tp: int, count: int) -> Self:
+        return cls(
+            f"--tp {tp} is not measured yet, whatever GPUs are there ({count} can be used). Without --tp one GPU is "
+            "measured; for several, give `tracekit calibrate` measured rows, or a trace."
+        )
+
+    @classmethod
+    def journal(cls, path: Path, reason: str) -> Self:
+        return cls(f"The readings {path} cannot be kept: {reason}. Choose another output with -o.")
+
+    @classmethod
+    def other(cls, path: Path, name: str, theirs: str, ours: str) -> Self:
+        return cls(
+            f"{path} holds readings of another measurement ({name} is {theirs} there and {ours} here). Choose another "
+            "output with -o, or begin anew with --force."
+        )
+
+    @classmethod
+    def nothing(cls, reason: str) -> Self:
+        return cls(
+            f"No point could be measured: {reason}. Try a smaller model, --max-batch or --max-context."
         )
 
 

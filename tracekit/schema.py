@@ -186,9 +186,9 @@ COLUMNS: tuple[Column, ...] = (
     _optional("call_id", "int64", (*_ATTEMPT, *_TOOL), "row_id of the LLM call an attempt belongs to, or that asked for a tool."),
     _optional("attempt_index", "int32", _ATTEMPT, "0 for the first attempt of the call."),
     _optional("http_status", "int32", _ATTEMPT, "Status code.", otel="http.response.status_code"),
-    _optional("transport", "category", _ATTEMPT, "httpx, httpx2, proxy, ..."),
+    _optional("transport", "category", _ATTEMPT, "httpx, httpx2, aiohttp, urllib3 (requests too), http.client (urllib too), websockets, proxy, ..."),
     _optional("request_bytes", "int64", _ATTEMPT, "Length of the request body.", "bytes"),
-    _optional("response_bytes", "int64", _ATTEMPT, "Length of the answer as it came over the wire.", "bytes"),
+    _optional("response_bytes", "int64", _ATTEMPT, "Length of the answer as it came over the wire; with aiohttp, which decompresses on its own, after that.", "bytes"),
     # tools
     _optional("tool_call_id", "string", _TOOL, "Id the model gave the tool call.", otel="gen_ai.tool.call.id"),
     _optional("tool_source", "category", _TOOL, "Evidence for the span: framework, tool_id, prefix_chain or adjacency."),

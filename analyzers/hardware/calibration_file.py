@@ -24,7 +24,9 @@ OPTIONAL_NUMBERS = ("context_ratio", "context_driven_ratio", "warm_idle_w")
 
 
 def to_toml(calibrations: list[Calibration]) -> str:
-    """The file's text."""
+    """The file's text; without calibrations it says so, and readers find nothing for their replicas."""
+    if not calibrations:
+        return f"{HEAD}\ncalibration = []\n"
     return "\n".join([HEAD, *(_table(calibration) for calibration in calibrations)])
 
 

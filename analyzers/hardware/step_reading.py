@@ -78,7 +78,8 @@ def calibration_of_steps(
     if not readings:
         return None
     decodes = _measured(replica, [reading for reading in readings if reading.prompt_tokens == 0])
-    prompts = _measured(replica, [reading for reading in readings if reading.prompt_tokens > 0])
+    chunks = [reading for reading in readings if reading.prompt_tokens > 0]
+    prompts = _measured(replica, sorted(chunks, key=lambda chunk: (chunk.prompt_tokens, chunk.context)))
     bare = Calibration(
         gpu=replica.gpu.name,
         model=replica.model.name,

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 
+from .http_body import Body
+from .http_framing import Framing
 from .outgoing import Outgoing, outgoing
 from .state import STATE
+from .wire_file import listened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -107,9 +110,13 @@ def _change(exchange: Exchange, body: Any, kwargs: dict[str, Any]) -> Any:
     try:
         headers = kwargs.get("headers")
         headers = {} if headers is None else headers.copy()
-        for name in [name for name in headers if exchange.body is not None and _is_length(name)]:
-            headers[name] = str(len(exchange.body or b""))
-        headers.update(exchange.added_headers)
+        added = dict(exchange.added_headers)
+        if exchange.body is not None:
+            added["Content-Length"] = str(len(exchange.body))
+        names = {name.lower() for name in added}
+        for name in [name for name in headers if _lower(name) in names]:
+            del headers[name]
+        headers.update(added)
         kwargs["headers"] = headers
         return body if exchange.body is None else exchange.body
     except Exception as error:
@@ -117,9 +124,9 @@ def _change(exchange: Exchange, body: Any, kwargs: dict[str, Any]) -> Any:
         return body
 
 
-def _is_length(name: Any) -> bool:
+def _lower(name: Any) -> str:
     name = name.decode("latin-1") if isinstance(name, bytes) else name
-    return bool(name.lower() == "content-length")
+    return str(name).lower()
 
 
 def _failed(connection: Any, sent: Outgoing, error: BaseException) -> None:
@@ -176,9 +183,10 @@ def _send(original: Any) -> Any:
 
 def _getresponse(original: Any) -> Any:
     def getresponse(self: Any, *args: Any, **kwargs: Any) -> Any:
-        sent: Outgoing | None = self.__dict__.pop(_KEY, None)
-        if sent is None:
+        sent: Outgoing | None = self.__dict__.get(_KEY)
+        if sent is None or args or kwargs:  # urllib3 1 first asks in the words of Python 2, and is refused
             return original(self, *args, **kwargs)
+        del self.__dict__[_KEY]
         try:
             sent.sent()
         except Exception as error:
@@ -206,10 +214,6 @@ def _quietly_end(sent: Outgoing, error: BaseException) -> None:
 def _attach(response: Any, exchange: Exchange) -> None:
     """Listen to what the response reads from here on."""
     try:
-        from .http_body import Body
-        from .http_framing import Framing
-        from .wire_file import listened
-
         headers = response.headers
         exchange.headers(
             response.status, headers.get("content-type") or "", headers.get("content-encoding") or ""

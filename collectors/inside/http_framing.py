@@ -40,6 +40,10 @@ class Framing:
         return data
 
     def _chunks(self, data: bytes) -> bytes:
+        if not (self._left or self._pads or self._line or self._is_trailer):
+            whole = _whole_chunk(data)
+            if whole:
+                return whole
         pieces = []
         at, size = 0, len(data)
         while at < size and not self.is_complete and not self.is_broken:
@@ -73,3 +77,13 @@ class Framing:
                 self._left = -1
             self._is_trailer = self._left == 0
             self.is_broken = self._left < 0
+
+
+def _whole_chunk(data: bytes) -> bytes:
+    """What is in these bytes if they are one chunk, as streams mostly come; else nothing."""
+    end = data.find(b"\r\n")
+    try:
+        stop = end + 2 + int(data[:end], 16)
+    except ValueError:
+        return b""
+    return data[end + 2 : stop] if data[stop:] == b"\r\n" else b""

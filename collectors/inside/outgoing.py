@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .http_framing import Framing
 from .state import STATE
+from .wire import api_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,8 +115,6 @@ def outgoing(connection: Any, method: str, url: str) -> Outgoing | None:
     writer = STATE.writer
     if method != "POST" or writer is None or STATE.observed.get():
         return None
-    from .wire import api_of
-
     address = _address(connection, url)
     if api_of(method, address[3]) is None:
         return None

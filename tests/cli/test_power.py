@@ -46,7 +46,7 @@ def test_a_driver_that_hangs_for_ten_minutes_does_not_keep_the_agent(fake_gpus, 
     fake_gpus(Hang(function, 600))
     _out, err = run("record", "-o", "t.parquet", "--", "sh", "-c", "exit 3", cwd=tmp_path, code=3)
     assert "before the " in err  # the end, or the command's
-    run("record", "-o", "u.parquet", "--", "sleep", "2", cwd=tmp_path)
+    run("record", "-o", "u.parquet", "--", "sleep", "6", cwd=tmp_path)
     seen = Trace.open(tmp_path / "u.parquet").provenance.not_seen
     assert seen.power == "driver_hangs" or "GPU 0: driver_hangs" in seen.power_faults
 

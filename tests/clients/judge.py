@@ -230,9 +230,9 @@ def judge_tokens(
         if source in (None, "missing") and row["input_tokens"] is not None:
             verdict.fault("tokens", f"input_tokens {row['input_tokens']} from nowhere")
         return
-    verdict.told_calls += 1
     if promise.get("unread") and row["input_tokens"] is None:
-        return
+        return  # the server sent them, the client did not read so far
+    verdict.told_calls += 1
     seen = {
         "input_tokens": row["input_tokens"],
         "output_tokens": row["output_tokens"] or 0,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.commands.options import JSON, TRACE, FleetChoice, fleet_options
+from tracekit.commands.options import (
+    FORCE,
+    JSON,
+    REPORT,
+    REPORT_FORMAT,
+    TRACE,
+    FleetChoice,
+    fleet_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2"
+    epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2 -o report.html"
 )
 @TRACE
 @fleet_options
@@ -32,57 +40,85 @@ if TYPE_CHECKING:
     help="GPUs that answer calls to URL, by index or id, on the host that sampled them; repeatable. "
     " [default: a server on loopback runs on its host's GPUs]",
 )
+@REPORT
+@REPORT_FORMAT
+@FORCE
 @JSON
-def command(trace: Path, fleet: FleetChoice, serves: tuple[str, ...], as_json: bool) -> None:
+def command(
+    trace: Path,
+    fleet: FleetChoice,
+    serves: tuple[str, ...],
+    output: Path | None,
+    format_name: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
     Without fleet options it replays on the GPUs whose power was recorded while they served, where the catalog
-    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare.
+    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare. With -o it also writes
+    a report: .html to look at, .md for a pull request, .csv, .json.
     """
     from tracekit.commands.blas import load_without_threads
 
     load_without_threads()
+    from tracekit.commands.reporting import check_report, report_format, shown_command, write_report
     from tracekit.reports.document import to_json
     from tracekit.reports.terminal import print_analysis
     from tracekit.trace import Trace
 
-    document = analysis(Trace.open(trace), fleet, serves)
+    chosen = report_format(output, format_name, as_json=as_json)
+    if output is not None:
+        check_report(output, trace, force=force)
+    document = analysis(Trace.open(trace), fleet, serves, charts=as_json or output is not None)
+    document["command"] = shown_command()
+    if output is not None and chosen is not None:
+        write_report(output, chosen, document, force=force)
     if as_json:
         click.echo(to_json(document))
-    else:
+    elif str(output) != "-":
         name = shlex.quote(str(trace))
         replay = f"tracekit replay {name} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
-        document["next"] = replay if document["replays"] else f"tracekit info {name}"
-        print_analysis(document)
+        print_analysis(document | {"next": replay if document["replays"] else f"tracekit info {name}"})
 
 
-def analysis(trace: Trace, choice: FleetChoice, serves: Sequence[str] = ()) -> dict[str, Any]:
-    """The document of a trace on the fleets chosen; without token counts it has no replays, and says so."""
-    from tracekit.analyzers.isolated import isolated_sessions_j
+def analysis(
+    trace: Trace, choice: FleetChoice, serves: Sequence[str] = (), *, charts: bool = False
+) -> dict[str, Any]:
+    """The document of a trace on the fleets chosen; without token counts it has no replays, and says so.
+
+    With `charts` it holds what charts are drawn from.
+    """
+    from tracekit.analyzers.isolated import isolated_sessions
     from tracekit.analyzers.metering.serving import Serves
     from tracekit.analyzers.recorded import analyze_recording
+    from tracekit.analyzers.recorded_timeline import recorded_timeline
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
     from tracekit.errors import TraceEmpty
     from tracekit.reports.analysis import analysis_document
     from tracekit.reports.document import replay_assumptions, replay_document, replay_sources
+    from tracekit.reports.over_time import recorded_over_time, replayed_over_time
     from tracekit.schema import Kind
 
     if not trace.count(Kind.LLM_CALL):
         raise TraceEmpty.of(trace.path, "LLM call", "Nothing was recorded that could be analyzed.")
     recorded = analyze_recording(trace, [Serves.parse(text) for text in serves])
+    over_time = recorded_over_time(recorded_timeline(trace, recorded)) if charts else {}
     try:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
-        return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {})
+        return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {}, over_time)
     announce_compilation()
     served = _recorded_fleet(recorded, choice)
-    fleets = choice.fleets(recorded.models, served if not isinstance(served, str) else None)
-    replays = [replay_on(compiled.workload, fleet) for fleet in fleets]
-    documents = [
-        replay_document(replay, isolated_sessions_j(compiled.workload, replay.fleet)) for replay in replays
-    ]
+    replays, documents = [], []
+    for fleet in choice.fleets(recorded.models, served if not isinstance(served, str) else None):
+        replay = replay_on(compiled.workload, fleet)
+        isolated = isolated_sessions(compiled.workload, fleet)
+        told = replayed_over_time(replay, isolated, compiled.session_row_id) if charts else {}
+        replays.append(replay)
+        documents.append(replay_document(replay, isolated) | told)
     comparison, why = _comparison(recorded, compiled.workload, replays, served)
     return analysis_document(
         trace,
@@ -90,6 +126,7 @@ def analysis(trace: Trace, choice: FleetChoice, serves: Sequence[str] = ()) -> d
         documents,
         [*why, *replay_assumptions(compiled, replays)],
         replay_sources(replays),
+        over_time,
         comparison,
     )
 

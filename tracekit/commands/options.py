@@ -38,6 +38,19 @@ CATALOG = click.option(
     callback=_use_catalog,
     help="TOML file of GPUs, models, prices and grids beside the built-in ones.  [env: TRACEKIT_CATALOG]",
 )
+REPORT = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Also write a report: .html, .md, .csv or .json; - for stdout, alone.",
+)
+REPORT_FORMATS = ("html", "md", "csv", "json")
+REPORT_FORMAT = click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(REPORT_FORMATS),
+    help="Of -o, where its name does not say.  [default of -: json]",
+)
 FORCE = click.option("--force", is_flag=True, help="Overwrite what exists.")
 
 

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.commands.options import FORCE, JSON, TRACE, FleetChoice, fleet_options
+from tracekit.commands.options import (
+    FORCE,
+    JSON,
+    REPORT_FORMAT,
+    TRACE,
+    FleetChoice,
+    fleet_options,
+)
 from tracekit.commands.release_options import ReleaseChoice, Released, release_options
 
 if TYPE_CHECKING:
     from tracekit.analyzers.kernels.layout import Ints
     from tracekit.analyzers.replay import Replay
     from tracekit.analyzers.workload import Compiled
+
+TIMELINE = ".parquet"
 
 
 @click.command(
@@ -25,9 +34,11 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
-    help="Write calls and replica segments to this Parquet file.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Also write a report (.html, .md, .csv, .json; - for stdout, alone), or every call and replica segment "
+    "(.parquet).",
 )
+@REPORT_FORMAT
 @FORCE
 @JSON
 def command(
@@ -35,6 +46,7 @@ def command(
     fleet: FleetChoice,
     release: ReleaseChoice,
     output: Path | None,
+    format_name: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -46,7 +58,7 @@ def command(
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
-    from tracekit.errors import OutputRefused
+    from tracekit.commands.reporting import check_report, report_format, shown_command, write_report
     from tracekit.reports.document import (
         SCHEMA_VERSION,
         replay_assumptions,
@@ -55,16 +67,11 @@ def command(
         to_json,
     )
     from tracekit.schema import Kind
-    from tracekit.trace import Trace, check_output
+    from tracekit.trace import Trace
 
+    chosen = report_format(output, format_name, as_json=as_json, others=(TIMELINE,))
     if output is not None:
-        if str(output) == "-":
-            raise click.UsageError(
-                "A timeline is Parquet and cannot go to stdout; give a file with -o, or use --json."
-            )
-        if output.resolve() == trace.resolve():
-            raise OutputRefused.is_input(output)
-        check_output(output, force=force)
+        check_report(output, trace, force=force)
     release.check()
     opened = Trace.open(trace)
     _indices, models = codes(opened.rows(Kind.LLM_CALL, ["model"]), "model")
@@ -83,8 +90,15 @@ def command(
         "steady": _steady(compiled, released, replay),
         "assumptions": replay_assumptions(compiled, [replay], open_loop=release.name == "open-loop"),
         "sources": replay_sources([replay]),
+        "command": shown_command(),
     }
-    if output is not None:
+    if as_json or chosen is not None:
+        from tracekit.reports.over_time import replayed_over_time
+
+        document |= replayed_over_time(replay, None, compiled.session_row_id[released.drawn])
+    if output is not None and chosen is not None:
+        write_report(output, chosen, document, force=force)
+    elif output is not None:
         from tracekit.analyzers.isolated import isolated_calls_j
         from tracekit.reports.timeline_file import write_timeline
 
@@ -98,7 +112,9 @@ def command(
             isolated_calls_j(released.workload, replay.fleet, replay.timeline.outcome.calls["cached_tokens"]),
             force=force,
         )
-    _show(document, output, as_json=as_json, to_json=to_json)
+        click.echo(f"tracekit: wrote {output}", err=True)
+    if str(output) != "-":
+        _show(document, as_json=as_json, to_json=to_json)
 
 
 def _steady(compiled: Compiled, released: Released, replay: Replay) -> dict[str, Any] | None:
@@ -120,12 +136,10 @@ def _step_rows(compiled: Compiled, drawn: Ints) -> Ints:
     return np.concatenate([compiled.row_id[start[session] : start[session + 1]] for session in drawn])
 
 
-def _show(document: dict[str, Any], output: Path | None, *, as_json: bool, to_json: Any) -> None:
+def _show(document: dict[str, Any], *, as_json: bool, to_json: Any) -> None:
     if as_json:
         click.echo(to_json(document))
     else:
         from tracekit.reports.terminal import print_replay
 
         print_replay(document | {"replays": [document]})
-    if output is not None:
-        click.echo(f"tracekit: wrote {output}", err=True)

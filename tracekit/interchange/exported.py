@@ -1,4 +1,4 @@
-"""A trace in another format: its lines, and the file they go to."""
+"""A trace in another format: what it is made of, and the file that takes it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from typing import NamedTuple
 
 from tracekit.trace import check_output
 
+LONGEST_NAME = 200
+
 
 class Exported(NamedTuple):
-    """What an export holds: its lines, and what a user should know about them."""
+    """What an export holds: its parts in order, text or bytes, and what a user should know about them."""
 
-    lines: Iterator[str]
+    parts: Iterator[str] | Iterator[bytes]
     notes: list[str]
 
 
-def write_lines(path: Path, lines: Iterable[str], *, force: bool) -> None:
+def write_parts(path: Path, parts: Iterable[str | bytes], *, force: bool) -> None:
     """Writes the file atomically, compressed if its name ends in .gz; `-` is stdout.
 
     Raises
@@ -27,18 +29,25 @@ def write_lines(path: Path, lines: Iterable[str], *, force: bool) -> None:
     OutputRefused : the file exists and `force` is off, or its folder cannot be written.
     OSError : the disk is full; nothing is left behind.
     """
+    encoded = (part.encode("utf-8", "replace") if isinstance(part, str) else part for part in parts)
     if str(path) == "-":
-        sys.stdout.writelines(lines)
+        sys.stdout.buffer.writelines(encoded)
+        sys.stdout.buffer.flush()
         return
     check_output(path, force=force)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         if path.suffix == ".gz":
-            with gzip.open(partial, "wt", 5, encoding="utf-8") as packed:
-                packed.writelines(lines)
+            with gzip.open(partial, "wb", 5) as packed:
+                packed.writelines(encoded)
         else:
-            with partial.open("w", encoding="utf-8") as plain:
-                plain.writelines(lines)
+            with partial.open("wb") as plain:
+                plain.writelines(encoded)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def cut(name: str) -> str:
+    """A name short enough to be drawn; what a program calls itself may be of any length."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"

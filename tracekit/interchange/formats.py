@@ -20,11 +20,12 @@ from tracekit.trace import Trace, TraceWriter
 
 
 class Format(NamedTuple):
-    """One format: its module, its line in the help, and the fields that give a file of it away."""
+    """One format: its module, its line in the help, the fields that give a file of it away, whether it is text."""
 
     module: str
     help: str
     fields: frozenset[str] = frozenset()
+    binary: bool = False
 
 
 IMPORTS: dict[str, Format] = {
@@ -73,6 +74,12 @@ IMPORTS: dict[str, Format] = {
 }
 
 EXPORTS: dict[str, Format] = {
+    "perfetto": Format(
+        "perfetto_writer", "track events for ui.perfetto.dev, a track for each concurrent call", binary=True
+    ),
+    "speedscope": Format("speedscope_writer", "JSON for speedscope.app, a profile for each session"),
+    "csv": Format("csv_writer", "one tidy table: a column `kind`, units in the header"),
+    "otlp": Format("otlp_writer", "OTLP JSON lines with GenAI spans, a line for each session"),
     "agentic-mooncake": Format(
         "agentic_mooncake_writer", "JSON lines that Dynamo's DynoSim and AIPerf replay"
     ),
@@ -138,7 +145,7 @@ def similar_format(name: str, fields: Iterable[str]) -> str | None:
     return max(fitting, key=lambda other: len(IMPORTS[other].fields), default=None)
 
 
-def export_lines(name: str, trace: Trace) -> Exported:
+def export_parts(name: str, trace: Trace) -> Exported:
     """The trace in a format that `tracekit export` knows.
 
     Raises

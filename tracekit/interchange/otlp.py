@@ -15,6 +15,7 @@ from tracekit.interchange.imported import Row
 from tracekit.interchange.quantity import NS_PER_S, optional_ns, optional_text, optional_tokens
 from tracekit.interchange.reader import first_of
 from tracekit.interchange.spans import Meaning, Role, Span, SpanReader
+from tracekit.schema import UsageSource
 
 _ROLES = {
     "chat": Role.CALL,
@@ -116,6 +117,14 @@ def _call_columns(span: Span, operation: str) -> Row:
         "finish_reason": str(reasons[0]) if isinstance(reasons, list) and reasons else None,
         "first_token_ns": None if first_ns is None else span.start_ns + first_ns,
         "error_type": optional_text(attributes.get("error.type")),
-        "usage_source": "missing" if columns["input_tokens"] is None else "server",
+        "usage_source": _usage_source(attributes, columns["input_tokens"]),
     }
     return columns
+
+
+def _usage_source(attributes: Mapping[str, Any], input_tokens: int | None) -> str:
+    """Whose the counts are: the server's, unless our own export says otherwise."""
+    if input_tokens is None:
+        return UsageSource.MISSING
+    said = attributes.get("tracekit.usage_source")
+    return said if said in (UsageSource.INJECTED, UsageSource.ESTIMATED) else UsageSource.SERVER

@@ -30,9 +30,13 @@ def analysis_document(
     replays: list[Document],
     assumptions: list[str],
     sources: dict[str, str],
+    over_time: Document | None = None,
     comparison: Document | None = None,
 ) -> Document:
-    """Everything `analyze` says, in the contract's keys; `comparison` is of measured and modelled joules."""
+    """Everything `analyze` says, in the contract's keys.
+
+    `over_time` are those of `recorded` that charts need, `comparison` is of measured and modelled joules.
+    """
     labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {
         "schema_version": SCHEMA_VERSION,
@@ -40,7 +44,7 @@ def analysis_document(
         "headline": _headline(recorded, replays),
         "origin": trace.provenance.origin,
         "labels": trace.provenance.labels,
-        "recorded": recorded_document(recorded),
+        "recorded": recorded_document(recorded) | (over_time or {}),
         "replays": replays,
         **({} if recorded.measured is None else {"measured_against_modelled": comparison}),
         "assumptions": [
@@ -95,6 +99,8 @@ def recorded_document(recorded: Recorded) -> Document:
         "power": [power_document(gpu) for gpu in recorded.power],
         "engines": [asdict(load) for load in recorded.engines],
         "energy_j": energy_document(recorded),
+        "timeline": None,
+        "critical_paths": None,
     } | _per_row(recorded)
 
 

@@ -19,7 +19,7 @@ from tracekit.errors import PROXY_INSTALL
 from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
-HOOKED_CLIENTS = ("httpx", "httpx2")
+HOOKED_CLIENTS = ("httpx", "httpx2", "aiohttp", "urllib3", "websockets")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.distribution import Distribution
 from tracekit.analyzers.hardware.calibration import Calibration
 from tracekit.analyzers.hardware.replica import Replica
+from tracekit.analyzers.isolated import Isolated
 from tracekit.analyzers.kernels.layout import Cause, FleetLimits, State, StepKind
-from tracekit.analyzers.replay import Replay
+from tracekit.analyzers.replay import Replay, usd_per_s
 from tracekit.analyzers.scenario import Pool
 from tracekit.analyzers.share import shares
 from tracekit.analyzers.steady import steady_window
@@ -37,9 +38,9 @@ def to_json(document: Document) -> str:
 
 
 def replay_document(
-    replay: Replay, isolated_j: np.ndarray | None, grid_code: str = catalog.DEFAULT_GRID
+    replay: Replay, isolated: Isolated | None, grid_code: str = catalog.DEFAULT_GRID
 ) -> Document:
-    """One replay; `isolated_j` is each session's energy alone, shape (s,), or None if it was not asked for."""
+    """One replay; `isolated` is what each session takes alone, or None if it was not asked for."""
     timeline, outcome = replay.timeline, replay.timeline.outcome
     served = outcome.calls["replica"] >= 0
     queued_ns, end_ns = timeline.call_queued_ns[served], timeline.call_end_ns[served]
@@ -73,11 +74,14 @@ def replay_document(
             "by_phase": _by_state(timeline.state_j),
             "by_cause": _by_cause(timeline.idle_j),
             "per_session": timeline.total_j / sessions,
-            "isolated_per_session": None if isolated_j is None else float(isolated_j.mean()),
+            "isolated_per_session": None if isolated is None else float(isolated.energy_j.mean()),
         },
         "cost_usd": {
             "total": timeline.total_usd,
             "per_session": timeline.total_usd / sessions,
+            "isolated_per_session": None
+            if isolated is None
+            else float(isolated.seconds.mean()) * usd_per_s(replay.replica),
             "api_equivalent": None,
         },
         "carbon_g": _carbon(timeline.total_j, grid_code),
@@ -87,6 +91,8 @@ def replay_document(
         "engine_steps": outcome.engine_steps,
         "tier": replay_tier(replay),
         "error": _error_bands(replay),
+        "timeline": None,
+        "costliest_sessions": None,
     }
 
 

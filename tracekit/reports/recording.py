@@ -41,8 +41,9 @@ def recording_lines(path: Path, *, of_agent: bool = True) -> Iterator[str]:
         yield f"tracekit: {streams} came without token counts; `tracekit record --usage inject` asks servers for them"
     if not calls and of_agent:
         yield (
-            "tracekit: no LLM call was seen. Clients on httpx or httpx2 in Python processes are recorded, others if a "
-            "base-URL variable of theirs leads through --proxy; `tracekit doctor` shows what is there."
+            "tracekit: no LLM call was seen. Python clients on httpx, httpx2, aiohttp, urllib3 (so requests), "
+            "http.client or websockets are recorded, others if a base-URL variable of theirs leads through --proxy; "
+            "`tracekit doctor` shows what is there."
         )
     yield f"Next: tracekit {'analyze' if calls else 'info'} {shlex.quote(str(path))}"
 

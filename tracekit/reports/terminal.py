@@ -11,8 +11,9 @@ from rich.table import Table
 
 from tracekit import units
 from tracekit.reports.joules import comparison_table, joules_table, power_line, session_joules
-from tracekit.reports.plain_table import plain_table
+from tracekit.reports.number_table import number_table
 from tracekit.reports.recording import plural
+from tracekit.reports.words import CAUSES, CLASSES, fleet_name
 
 Document = dict[str, Any]
 
@@ -23,22 +24,6 @@ _LATENCIES = (
     ("queue", "queue_s"),
     ("session", "session_s"),
 )
-_CAUSES = {
-    "transfer": "waiting for KV transfer",
-    "imbalance": "work queued elsewhere",
-    "tool_wait": "tools running",
-    "client_wait": "client thinking",
-    "peer_call": "session busy elsewhere",
-    "no_demand": "no demand",
-}
-_CLASSES = {
-    "instruction": "instruction",
-    "few_shot": "few-shot",
-    "user": "user",
-    "llm_history": "LLM history",
-    "tool_history": "tool history",
-    "output": "output",
-}
 _UNCOUNTED = {"estimated": "of these estimated by bytes"}
 SLOWEST = 8
 FILE_WIDTH = 120
@@ -126,7 +111,7 @@ def _print_recorded(console: Console, recorded: Document) -> None:
 
 
 def _latency_table(part: Document) -> Table:
-    table = plain_table(
+    table = number_table(
         "Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV"
     )
     for label, key in _LATENCIES:
@@ -144,7 +129,7 @@ def _latency_table(part: Document) -> Table:
 
 
 def _share_table(recorded: Document) -> Table:
-    table = plain_table("Where session time goes (measured)", "", "share")
+    table = number_table("Where session time goes (measured)", "", "share")
     share = recorded["share"]
     table.add_row("LLM calls", units.percent(share["llm"]))
     table.add_row("tools", units.percent(share["tool"]))
@@ -162,7 +147,7 @@ def _share_table(recorded: Document) -> Table:
 
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
-    table = plain_table("Tokens (server's usage; classes by bytes)", "", "tokens")
+    table = number_table("Tokens (server's usage; classes by bytes)", "", "tokens")
     for side in ("input", "output"):
         table.add_row(side, units.count(tokens[side]))
         for source, words in _UNCOUNTED.items():
@@ -171,7 +156,7 @@ def _token_table(recorded: Document) -> Table:
                 table.add_row(f"  {words} ({plural(part['calls'], 'call')})", units.count(part[side]))
     table.add_section()
     if tokens["by_class"] is not None:
-        for key, label in _CLASSES.items():
+        for key, label in CLASSES.items():
             table.add_row(f"  {label}", units.count(tokens["by_class"][key]), end_section=key == "output")
     table.add_row("input from the server's prefix cache", units.percent(prefix["server_cached"]))
     table.add_row("input seen before, in prompts or answers", units.percent(prefix["shareable"]))
@@ -184,7 +169,7 @@ def _token_table(recorded: Document) -> Table:
 
 
 def _engine_table(loads: list[Document]) -> Table:
-    table = plain_table(
+    table = number_table(
         "Servers' own metrics (all their clients)",
         "server",
         "model",
@@ -220,7 +205,7 @@ def _session_table(sessions: list[Document]) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
     is_measured = any("energy_j" in session for session in shown)
-    table = plain_table(
+    table = number_table(
         f"Sessions{more}",
         "session",
         "time",
@@ -260,7 +245,7 @@ def _kv_use(fraction: Document) -> str:
 
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
-    table = plain_table(title, "", *(_fleet_name(replay["fleet"]) for replay in replays))
+    table = number_table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
 
     def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
         table.add_row(label, *values, end_section=end)
@@ -285,7 +270,7 @@ def _replay_table(replays: list[Document]) -> Table:
             for replay in replays
         ),
     )
-    for cause, label in _CAUSES.items():
+    for cause, label in CAUSES.items():
         if any(replay["idle_s"][cause] for replay in replays):
             row(
                 f"  {label}",
@@ -316,17 +301,6 @@ def _replay_table(replays: list[Document]) -> Table:
     if any(replay["calls_failed"] for replay in replays):
         row("calls refused", (units.count(replay["calls_failed"]) for replay in replays))
     return table
-
-
-def _fleet_name(fleet: Document) -> str:
-    return " + ".join(_pool_name(pool) for pool in fleet.get("pools", [fleet]))
-
-
-def _pool_name(pool: Document) -> str:
-    tp = f" TP{pool['tp']}" if pool["tp"] > 1 else ""
-    least = f"{pool['min_replicas']}-" if pool["min_replicas"] else ""
-    role = "" if pool["role"] == "both" else f" ({pool['role']})"
-    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}"
 
 
 def _pair(spread: Document | None) -> str:

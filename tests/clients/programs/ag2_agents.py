@@ -69,7 +69,7 @@ async def two_turns(ask):
     show((await first.ask("and tomorrow?")).body)
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def side_by_side(ask):
     jobs = [
         agent(ask, tools=ASYNC_TOOLS).ask(ask.prompt(TWO_ASYNC, who=who)) for who in ("Ann", "Bob", "Cid")

@@ -87,7 +87,7 @@ async def team(ask):
     show([message.source for message in result.messages])
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def side_by_side(ask):
     made = [agent(ask, tools=[get_weather_async, get_time_async]) for _ in range(3)]
     jobs = [one.run(task=ask.prompt(TWO_ASYNC, who=who)) for one, who in zip(made, ("Ann", "Bob", "Cid"))]

@@ -148,3 +148,5 @@ def main():
         return
     for name in sys.argv[1:]:
         run_one(name)
+    LOOP.run_until_complete(LOOP.shutdown_asyncgens())
+    LOOP.close()

@@ -179,7 +179,7 @@ def agent_responses(ask):
     show(said(made.invoke({"messages": ask.messages(TWO_TOOLS)})["messages"][-1]))
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def agents_side_by_side(ask):
     made = create_agent(model(ask), [get_weather_async, get_time_async])
     prompts = [ask.messages(ASYNC_TOOLS, who=who) for who in ("Ann", "Bob", "Cid")]

@@ -105,7 +105,7 @@ async def react(ask):
     show(str(await made.run(user_msg=ask.prompt("<<say Thought: I can answer.\nAnswer: sunny>>"))))
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def side_by_side(ask):
     jobs = [
         FunctionAgent(tools=ASYNC_TOOLS, llm=like(ask)).run(user_msg=ask.prompt(TWO_ASYNC, who=w))

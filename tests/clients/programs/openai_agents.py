@@ -99,7 +99,7 @@ async def tools_chat_streamed(ask):
     show(len([event async for event in result.stream_events()]), result.final_output)
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def side_by_side(ask):
     agent = Agent(name="worker", model=ask.model, tools=ASYNC_TOOLS)
     jobs = [Runner.run(agent, ask.prompt(TWO_ASYNC, who=who)) for who in ("Ann", "Bob", "Cid")]

@@ -107,7 +107,7 @@ async def two_turns(ask):
     show((await agent.run("and tomorrow?", message_history=first.all_messages())).output)
 
 
-@case(sessions=3)
+@case(alone=True, sessions=3)
 async def side_by_side(ask):
     agent = chat(ask, tools=[get_weather_async, get_time_async])
     jobs = [agent.run(ask.prompt(TWO_ASYNC, who=who)) for who in ("Ann", "Bob", "Cid")]

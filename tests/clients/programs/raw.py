@@ -192,16 +192,18 @@ def httpx_cases(http, name):
         show(response.is_closed)
 
     async def stream_async_cancelled(ask):
+        begun = asyncio.Event()
+
         async def read():
             async with http.AsyncClient(headers=HEADERS) as client:
                 async with client.stream(
                     "POST", url(), json=ask.chat("<<chunks 90>>", stream=True)
                 ) as response:
                     async for _ in response.aiter_bytes():
-                        pass
+                        begun.set()
 
         task = asyncio.ensure_future(read())
-        await asyncio.sleep(0.3)
+        await begun.wait()
         task.cancel()
         try:
             await task
@@ -218,7 +220,7 @@ def httpx_cases(http, name):
 
     def stall(ask):
         with http.stream(
-            "POST", url(), json=ask.chat("<<stall>>", stream=True), headers=HEADERS, timeout=0.3
+            "POST", url(), json=ask.chat("<<stall>>", stream=True), headers=HEADERS, timeout=1
         ) as response:
             heard(response.iter_lines())
 
@@ -356,7 +358,7 @@ def requests_error_500(ask):
 
 @case()
 def requests_timeout(ask):
-    requests.post(url(), json=ask.chat("<<stall-headers>>"), headers=HEADERS, timeout=0.3)
+    requests.post(url(), json=ask.chat("<<stall-headers>>"), headers=HEADERS, timeout=1)
 
 
 @case()
@@ -515,7 +517,7 @@ async def aiohttp_error(ask):
 
 @case()
 async def aiohttp_timeout(ask):
-    timeout = aiohttp.ClientTimeout(total=0.3)
+    timeout = aiohttp.ClientTimeout(total=1)
     async with aiohttp.ClientSession(headers=HEADERS, timeout=timeout) as session:
         await session.post(url(), json=ask.chat("<<stall-headers>>"))
 
@@ -610,7 +612,7 @@ def urllib_error(ask):
 
 @case()
 def urllib_timeout(ask):
-    urllib.request.urlopen(urllib_request(ask, "<<stall-headers>>"), timeout=0.3)
+    urllib.request.urlopen(urllib_request(ask, "<<stall-headers>>"), timeout=1)
 
 
 def connection():

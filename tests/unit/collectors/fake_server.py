@@ -115,7 +115,8 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(raw)
         except ValueError:
             body = {}
-        seen = Seen(self.path, body, received, {name.lower(): value for name, value in self.headers.items()})
+        headers = {name.lower(): ", ".join(self.headers.get_all(name)) for name in self.headers}
+        seen = Seen(self.path, body, received, headers)
         fake.seen.append(seen)
         words = set(str(body.get("model", "")).split("-"))
         time.sleep(fake.first_byte_s)

@@ -99,7 +99,7 @@ def changing(monkeypatch: pytest.MonkeyPatch) -> None:
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             self.body = json.dumps({**BODY, "stream_options": {"include_usage": True}}).encode()
-            self.added_headers = {"x-added": "yes"}
+            self.added_headers = {"x-added": "yes", "accept-encoding": "identity"}
             self.held = b""
 
         def chunk(self, data: bytes) -> bytes:
@@ -124,7 +124,8 @@ def test_what_the_exchange_sends_and_shows(
     assert fake.seen
     for seen in fake.seen:
         assert seen.body["stream_options"] == {"include_usage": True}
-        assert seen.headers["x-added"] == "yes"
+        assert (seen.headers["x-added"], seen.headers["accept-encoding"]) == ("yes", "identity")
+        assert int(seen.headers["content-length"]) > 0
     assert HIDDEN not in data
     assert data.endswith(b"data: [DONE]\n\n")
     assert data.count(b"data: ") == len(fake_server.WORDS) + 3
@@ -197,9 +198,13 @@ class OneAnswer:
 
 
 def test_threads_have_their_own_calls(fake: Any, hooked: Any) -> None:
+    together = threading.Barrier(8)
+
     def ask(number: int) -> None:
+        together.wait(5)
         body = {"model": f"thread-{number}", "messages": MESSAGES}
         requests.post(f"{fake.base_url}/chat/completions", json=body, timeout=5)
+        together.wait(5)  # or the next thread gets this one's id
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -248,6 +253,17 @@ def test_a_request_whose_place_is_taken(fake: Any, hooked: Any) -> None:
     del link
     ends = hooked("attempt_end")
     assert [(end["status"], end["http_status"]) for end in ends] == [("cancelled", None)] * 2
+
+
+def test_a_connection_that_is_asked_in_words_of_python_2(fake: Any, hooked: Any) -> None:
+    """As urllib3 1 asks first; http.client refuses that, and the response is still to come."""
+    link = http.client.HTTPConnection(fake.base_url.split("/")[2])
+    link.request("POST", "/v1/chat/completions", json.dumps(BODY))
+    with pytest.raises(TypeError):
+        link.getresponse(buffering=True)  # type: ignore[call-arg]
+    link.getresponse().read()
+    link.close()
+    assert [end["status"] for end in hooked("attempt_end")] == ["ok"]
 
 
 def test_a_failing_recorder_fails_no_transport(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -122,7 +123,19 @@ def awaited(directory, kind, count):
     raise AssertionError(f"no {count} {kind} records")
 
 
+def hears_sigterm(process):
+    """Whether it has come so far that it catches the signal, or is gone."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def ended(process):
+    while not hears_sigterm(process):
+        time.sleep(0.01)
     process.terminate()
     return process.wait(timeout=PATIENCE_S)
 
@@ -186,12 +199,14 @@ def test_what_is_not_there_is_one_note(engines, collector, tmp_path, manner, why
     assert f"metrics of the server 127.0.0.1:{engine.port} ({why})" in list(not_seen_lines(not_seen))
 
 
-def test_public_servers_are_not_asked_and_not_noted(collector, tmp_path):
-    calls(tmp_path, ("8.8.8.8", 9), ("169.254.169.254", 80))
+def test_public_servers_are_not_asked_and_not_noted(engines, collector, tmp_path):
+    engine = engines()
+    calls(tmp_path, ("8.8.8.8", 9), ("169.254.169.254", 80), ("127.0.0.1", engine.port))
     process = collector()
-    time.sleep(0.3)
+    awaited(tmp_path, "engine", 2)
     assert ended(process) == 0
-    assert {record["t"] for record in read_spool(tmp_path).records} == {"attempt_start"}
+    assert {record["t"] for record in read_spool(tmp_path).records} == {"attempt_start", "engine"}
+    assert {record["endpoint"] for record in records(tmp_path, "engine")} == {f"127.0.0.1:{engine.port}"}
 
 
 def test_a_server_that_does_not_answer_is_left_behind(engines, collector, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.interchange.importing import MS, Import, S
 from tracekit.errors import SourceUnreadable
-from tracekit.interchange.formats import export_lines
+from tracekit.interchange.formats import export_parts
 from tracekit.interchange.prefix_tree import PrefixTree, block_ids
 
 
@@ -183,8 +183,8 @@ def test_agentic_mooncake_there_and_back(tmp_path):
         agentic("x", timestamp=4000, hash_ids=[7, 8]),
     ]
     there = Import(tmp_path, "agentic-mooncake", rows, block_tokens=64)
-    exported = export_lines("agentic-mooncake", there.trace)
-    lines = list(exported.lines)
+    exported = export_parts("agentic-mooncake", there.trace)
+    lines = list(exported.parts)
     assert exported.notes[0] == "block length 64 tokens (DynoSim: --trace-block-size 64)"
     first = json.loads(lines[0])
     assert (first["timestamp"], first["hash_ids"], first["prefix_reset"]) == (0, [0, 1], True)
@@ -200,8 +200,8 @@ def test_agentic_mooncake_there_and_back(tmp_path):
 def test_an_export_spans_what_it_leaves_out(tmp_path):
     text = "start_s,duration_s,session,input_tokens,output_tokens\n0,1,s,10,5\n2,1,s,10,\n4,1,s,30,5\n"
     made = Import(tmp_path, "requests", text)
-    exported = export_lines("agentic-mooncake", made.trace)
-    first, last = (json.loads(line) for line in exported.lines)
+    exported = export_parts("agentic-mooncake", made.trace)
+    first, last = (json.loads(line) for line in exported.parts)
     assert (last["wait_for"], last["delay"]) == ([first["request_id"]], 3000)
     assert not set(first["hash_ids"]) & set(last["hash_ids"])
     assert len(exported.notes) == 3

@@ -1,0 +1,72 @@
+"""How commands write reports: which format, whether they may, and the line that made them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tracekit.commands.options import REPORT_FORMATS
+
+STDOUT = "-"
+_SUFFIXES = {".htm": "html", ".markdown": "md"} | {f".{name}": name for name in REPORT_FORMATS}
+
+
+def report_format(
+    output: Path | None, asked: str | None, *, as_json: bool, others: tuple[str, ...] = ()
+) -> str | None:
+    """The format of a report; None if there is none, or if the file's suffix is one of `others`.
+
+    Raises
+    ------
+    click.UsageError : nobody says which format, or two things would go to stdout.
+    """
+    if output is None:
+        if asked is not None:
+            raise click.UsageError("--format is the format of -o; give a file, or - for stdout.")
+        return None
+    if str(output) == STDOUT:
+        if as_json:
+            raise click.UsageError("--json and -o - both write to stdout; leave one of them out.")
+        return asked or "json"
+    if asked is not None:
+        return asked
+    suffix = output.suffix.lower()
+    if suffix in others:
+        return None
+    if suffix not in _SUFFIXES:
+        known = ", ".join([*(f".{name}" for name in REPORT_FORMATS), *others])
+        raise click.UsageError(
+            f"{output} does not end in {known}, and that decides the format. Rename it, or say --format."
+        )
+    return _SUFFIXES[suffix]
+
+
+def check_report(output: Path, trace: Path, *, force: bool) -> None:
+    """Refuse early what writing would refuse late. Raises OutputRefused."""
+    from tracekit.errors import OutputRefused
+    from tracekit.trace import check_output
+
+    if str(output) == STDOUT:
+        return
+    if output.resolve() == trace.resolve():
+        raise OutputRefused.is_input(output)
+    check_output(output, force=force)
+
+
+def write_report(output: Path, format_name: str, document: dict[str, Any], *, force: bool) -> None:
+    """Writes the report, atomically, or to stdout; says so on stderr."""
+    from tracekit.interchange.exported import write_parts
+    from tracekit.reports.rendering import rendered
+
+    write_parts(output, [rendered(document, format_name)], force=force)
+    if str(output) != STDOUT:
+        click.echo(f"tracekit: wrote {output}", err=True)
+
+
+def shown_command() -> str:
+    """The line that was typed, to be typed again."""
+    return shlex.join(["tracekit", *sys.argv[1:]])

@@ -1,0 +1,84 @@
+"""What the document's keys are called in reports, and how names that users and models chose are shown."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+Document = dict[str, Any]
+
+CAUSES = {
+    "transfer": "waiting for KV transfer",
+    "imbalance": "work queued elsewhere",
+    "tool_wait": "tools running",
+    "client_wait": "client thinking",
+    "peer_call": "session busy elsewhere",
+    "no_demand": "no demand",
+}
+CLASSES = {
+    "instruction": "instruction",
+    "few_shot": "few-shot",
+    "user": "user",
+    "llm_history": "LLM history",
+    "tool_history": "tool history",
+    "output": "output",
+}
+STATES = {
+    "prefill": "prefill",
+    "mixed": "prefill and decode",
+    "decode": "decode",
+    **{f"idle_{cause}": f"idle: {words}" for cause, words in CAUSES.items()},
+    "starting": "starting",
+    "off": "off (not paid for)",
+}
+"""A replica's states, idleness by its cause."""
+MEASURED_PHASES = {
+    "prefill": "prefill (request to first token)",
+    "mixed": "mixed (some of each)",
+    "decode": "decode (first token to end)",
+    "unphased": "calls that were not streamed",
+    "idle": "idle",
+    "outside": "before the first and after the last event",
+    "not_serving": "GPUs that are not serving",
+}
+"""What GPUs that serve did, as the client sees it."""
+SHARES = {
+    "llm": "LLM calls",
+    "tool": "tools",
+    "overlap": "both at once",
+    "gap": "neither (client, think time)",
+}
+LATENCIES = {
+    "ttft_s": "time to first token",
+    "tpot_s": "time per output token",
+    "e2e_s": "call, end to end",
+    "queue_s": "queue",
+    "session_s": "session",
+}
+LONGEST_NAME = 48
+_INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
+def shown_name(name: object, longest: int = LONGEST_NAME) -> str:
+    """A name on one line, without characters that steer (control, direction, half a pair), cut to `longest`."""
+    visible = (" " if mark.isspace() else mark for mark in str(name)[: 20 * longest])
+    kept = "".join(mark for mark in visible if unicodedata.category(mark) not in _INVISIBLE)
+    text = " ".join(kept.split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def session_name(session: Document) -> str:
+    """A session's name, else its row in the trace."""
+    return shown_name(session.get("name") or "") or f"session {session['session_id']}"
+
+
+def fleet_name(fleet: Document) -> str:
+    """A fleet by its pools: 2 x H100-SXM-80GB TP2 (prefill) + ..."""
+    return " + ".join(_pool_name(pool) for pool in fleet.get("pools", [fleet]))
+
+
+def _pool_name(pool: Document) -> str:
+    tp = f" TP{pool['tp']}" if pool["tp"] > 1 else ""
+    least = f"{pool['min_replicas']}-" if pool["min_replicas"] else ""
+    role = "" if pool["role"] == "both" else f" ({pool['role']})"
+    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}"
