@@ -103,6 +103,23 @@ def test_measured_against_modelled_on_the_recorded_gpu(trace, tmp_path):
     assert "Where measured joules go (measured (counter))" in out
 
 
+def test_reports_hold_what_the_terminal_says(trace):
+    words = (
+        "--serves",
+        "http://localhost:8000/v1=box:0",
+        "--model",
+        "Llama-3.1-8B",
+        "--gpu",
+        "L40S",
+        "-o",
+        "-",
+    )
+    out, _err = run("analyze", trace, "--format", "md", *words, cwd=trace.parent)
+    assert "Where measured joules go" in out
+    assert "calls that were not streamed" in out
+    assert "idle: tools running" in out
+
+
 def test_without_power_nothing_is_said_of_it(tmp_path):
     path = write_crafted(tmp_path / "t.parquet", [call_row(10, 0, 1000, **HERE)])
     document = analyzed(path)

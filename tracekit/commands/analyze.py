@@ -56,8 +56,8 @@ def command(
     """Show where TRACE's time, tokens, joules and dollars go, as recorded and on a fleet.
 
     Without fleet options it replays on the GPUs whose power was recorded while they served, where the catalog
-    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare. With -o it also
-    writes a report: .html to look at, .md for a pull request, .csv, .json.
+    knows them and the model; else on one assumed GPU, and says so. Repeat --gpu to compare. With -o it also writes
+    a report: .html to look at, .md for a pull request, .csv, .json.
     """
     from tracekit.commands.blas import load_without_threads
 

@@ -35,7 +35,7 @@ def analysis_document(
 ) -> Document:
     """Everything `analyze` says, in the contract's keys.
 
-    `over_time` are those of `recorded` that charts need; `comparison` is of measured and modelled joules.
+    `over_time` are those of `recorded` that charts need, `comparison` is of measured and modelled joules.
     """
     labels = "; ".join(f"{name} {text}" for name, text in trace.provenance.labels.items())
     return {

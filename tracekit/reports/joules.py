@@ -7,25 +7,10 @@ from typing import Any
 from rich.table import Table
 
 from tracekit import units
-from tracekit.reports.plain_table import plain_table
+from tracekit.reports.number_table import number_table
+from tracekit.reports.words import CAUSES, MEASURED_PHASES
 
 Document = dict[str, Any]
-
-_PHASES = {
-    "prefill": "prefill (request to first token)",
-    "mixed": "mixed (some of each)",
-    "decode": "decode (first token to end)",
-    "unphased": "calls that were not streamed",
-    "idle": "idle",
-    "outside": "before the first and after the last event",
-    "not_serving": "GPUs that are not serving",
-}
-_CAUSES = {
-    "tool_wait": "tools running",
-    "client_wait": "client thinking",
-    "peer_call": "session busy elsewhere",
-    "no_demand": "no demand",
-}
 
 
 def power_line(gpu: Document) -> str:
@@ -51,7 +36,7 @@ def _joules(value_j: float | None, error_j: float | None) -> str:
 def joules_table(recorded: Document) -> Table:
     """Where the measured joules went, each with its bound."""
     energy = recorded["energy_j"]
-    table = plain_table(
+    table = number_table(
         f"Where measured joules go ({energy['source'] or 'nothing measured'})", "", "energy", "+-", "share"
     )
     bounds = energy["bound"]
@@ -62,12 +47,12 @@ def joules_table(recorded: Document) -> Table:
             label, units.energy(value_j), units.energy(bound_j), units.percent(share), end_section=end
         )
 
-    for name, label in _PHASES.items():
+    for name, label in MEASURED_PHASES.items():
         value_j = energy["by_phase"].get(name, 0.0)
         if value_j != 0.0:
             row(label, value_j, bounds["by_phase"][name])
         if name == "idle":
-            for cause, words in _CAUSES.items():
+            for cause, words in CAUSES.items():
                 if energy["by_cause"].get(cause, 0.0) != 0.0:
                     row(f"  {words}", energy["by_cause"][cause], bounds["by_cause"][cause])
     table.add_section()
@@ -79,7 +64,7 @@ def comparison_table(comparison: Document) -> Table:
     """Measured against modelled, phase by phase."""
     fleet = comparison["fleet"]
     count = fleet["replicas"] * fleet["tp"]
-    table = plain_table(
+    table = number_table(
         f"Measured against modelled ({fleet['model']} on {count} x {fleet['gpu']}, {fleet['engine']})",
         "", "measured", "+-", "modelled", "difference", "measured W", "modelled W", "measured GPU time", "modelled",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from tracekit import units
 from tracekit.reports.joules import comparison_table, joules_table, power_line, session_joules
-from tracekit.reports.plain_table import plain_table
+from tracekit.reports.number_table import number_table
 from tracekit.reports.recording import plural
 from tracekit.reports.words import CAUSES, CLASSES, fleet_name
 
@@ -111,7 +111,7 @@ def _print_recorded(console: Console, recorded: Document) -> None:
 
 
 def _latency_table(part: Document) -> Table:
-    table = plain_table(
+    table = number_table(
         "Latency, recorded (measured)", "", "n", "mean", "p50", "p90", "p95", "p99", "p95/p50", "CV"
     )
     for label, key in _LATENCIES:
@@ -129,7 +129,7 @@ def _latency_table(part: Document) -> Table:
 
 
 def _share_table(recorded: Document) -> Table:
-    table = plain_table("Where session time goes (measured)", "", "share")
+    table = number_table("Where session time goes (measured)", "", "share")
     share = recorded["share"]
     table.add_row("LLM calls", units.percent(share["llm"]))
     table.add_row("tools", units.percent(share["tool"]))
@@ -147,7 +147,7 @@ def _share_table(recorded: Document) -> Table:
 
 def _token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
-    table = plain_table("Tokens (server's usage; classes by bytes)", "", "tokens")
+    table = number_table("Tokens (server's usage; classes by bytes)", "", "tokens")
     for side in ("input", "output"):
         table.add_row(side, units.count(tokens[side]))
         for source, words in _UNCOUNTED.items():
@@ -169,7 +169,7 @@ def _token_table(recorded: Document) -> Table:
 
 
 def _engine_table(loads: list[Document]) -> Table:
-    table = plain_table(
+    table = number_table(
         "Servers' own metrics (all their clients)",
         "server",
         "model",
@@ -205,7 +205,7 @@ def _session_table(sessions: list[Document]) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
     more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
     is_measured = any("energy_j" in session for session in shown)
-    table = plain_table(
+    table = number_table(
         f"Sessions{more}",
         "session",
         "time",
@@ -245,7 +245,7 @@ def _kv_use(fraction: Document) -> str:
 
 def _replay_table(replays: list[Document]) -> Table:
     title = "Replayed (modelled)"
-    table = plain_table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
+    table = number_table(title, "", *(fleet_name(replay["fleet"]) for replay in replays))
 
     def row(label: str, values: Iterable[str], *, end: bool = False) -> None:
         table.add_row(label, *values, end_section=end)

@@ -32,6 +32,16 @@ STATES = {
     "off": "off (not paid for)",
 }
 """A replica's states, idleness by its cause."""
+MEASURED_PHASES = {
+    "prefill": "prefill (request to first token)",
+    "mixed": "mixed (some of each)",
+    "decode": "decode (first token to end)",
+    "unphased": "calls that were not streamed",
+    "idle": "idle",
+    "outside": "before the first and after the last event",
+    "not_serving": "GPUs that are not serving",
+}
+"""What GPUs that serve did, as the client sees it."""
 SHARES = {
     "llm": "LLM calls",
     "tool": "tools",

@@ -1,4 +1,4 @@
-"""The one look of tables on a terminal."""
+"""Tables of numbers on a terminal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich import box
 from rich.table import Table
 
 
-def plain_table(title: str, *columns: str) -> Table:
+def number_table(title: str, *columns: str) -> Table:
     """A table whose first column is words and whose others are numbers."""
     table = Table(
         title=title,
