@@ -34,11 +34,12 @@ class SourceTokens:
 class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
-    `sessions` has one row a session: see `session_table`.
+    `sessions` has one row a session: see `session_table`; `session_count` counts them.
     """
 
     calls: int
     calls_failed: int
+    session_count: int
     tools: int
     makespan_s: float
     ttft_s: Distribution | None
@@ -85,6 +86,7 @@ def analyze_recording(trace: Trace) -> Recorded:
     return Recorded(
         calls=len(calls),
         calls_failed=len(calls) - len(answered),
+        session_count=len(sessions),
         tools=len(tools),
         makespan_s=horizon_ns / 1e9,
         ttft_s=_distribution(answered["ttft_s"]),

@@ -21,6 +21,9 @@ from tracekit.commands.options import (
 if TYPE_CHECKING:
     from tracekit.trace import Trace
 
+SESSIONS_SHOWN = 200
+"""Of a report that is read rather than computed with."""
+
 
 @click.command(
     epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2 -o report.html"
@@ -55,7 +58,13 @@ def command(
     chosen = report_format(output, format_name, as_json=as_json)
     if output is not None:
         check_report(output, trace, force=force)
-    document = analysis(Trace.open(trace), fleet, charts=as_json or output is not None)
+    whole = as_json or chosen in ("csv", "json")
+    document = analysis(
+        Trace.open(trace),
+        fleet,
+        charts=as_json or output is not None,
+        most_sessions=None if whole else SESSIONS_SHOWN,
+    )
     document["command"] = shown_command()
     if output is not None and chosen is not None:
         write_report(output, chosen, document, force=force)
@@ -67,14 +76,16 @@ def command(
         print_analysis(document | {"next": replay if document["replays"] else f"tracekit info {name}"})
 
 
-def analysis(trace: Trace, choice: FleetChoice, *, charts: bool = False) -> dict[str, Any]:
+def analysis(
+    trace: Trace, choice: FleetChoice, *, charts: bool = False, most_sessions: int | None = None
+) -> dict[str, Any]:
     """The document of a trace on the fleets chosen; without token counts it has no replays, and says so.
 
-    With `charts` it holds what charts are drawn from.
+    With `charts` it holds what charts are drawn from; of `per_session` the slowest `most_sessions`, if given.
     """
     from tracekit.analyzers.isolated import isolated_sessions
     from tracekit.analyzers.recorded import analyze_recording
-    from tracekit.analyzers.recorded_timeline import recorded_timeline
+    from tracekit.analyzers.recorded_timeline import recorded_timeline, slowest_sessions
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
@@ -87,19 +98,20 @@ def analysis(trace: Trace, choice: FleetChoice, *, charts: bool = False) -> dict
     if not trace.count(Kind.LLM_CALL):
         raise TraceEmpty.of(trace.path, "LLM call", "Nothing was recorded that could be analyzed.")
     recorded = analyze_recording(trace)
+    table = recorded if most_sessions is None else slowest_sessions(recorded, most_sessions)
     over_time = recorded_over_time(recorded_timeline(trace, recorded)) if charts else {}
     try:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
-        return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {}, over_time)
+        return analysis_document(trace, table, [], [f"not replayed: {empty}"], {}, over_time)
     announce_compilation()
     replays, documents = [], []
     for fleet in choice.fleets(recorded.models):
         replay = replay_on(compiled.workload, fleet)
         isolated = isolated_sessions(compiled.workload, fleet)
-        told = replayed_over_time(replay, isolated, compiled.session_row_id) if charts else {}
+        told = replayed_over_time(trace, replay, isolated, compiled.session_row_id) if charts else {}
         replays.append(replay)
         documents.append(replay_document(replay, isolated) | told)
     return analysis_document(
-        trace, recorded, documents, replay_assumptions(compiled, replays), replay_sources(replays), over_time
+        trace, table, documents, replay_assumptions(compiled, replays), replay_sources(replays), over_time
     )

@@ -54,7 +54,7 @@ def recorded_document(recorded: Recorded) -> Document:
     return {
         "calls": recorded.calls,
         "calls_failed": recorded.calls_failed,
-        "sessions": len(recorded.sessions),
+        "sessions": recorded.session_count,
         "tools": recorded.tools,
         "models": recorded.models,
         "makespan_s": recorded.makespan_s,
@@ -179,7 +179,7 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     share = recorded.shares.totals()
     failed = f" ({recorded.calls_failed:,} unanswered)" if recorded.calls_failed else ""
     words = (
-        f"{plural(recorded.calls, 'call')}{failed} in {plural(len(recorded.sessions), 'session')} over "
+        f"{plural(recorded.calls, 'call')}{failed} in {plural(recorded.session_count, 'session')} over "
         f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, "
         f"{percent(share['tool'])} in tools"
     )

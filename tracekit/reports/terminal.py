@@ -100,7 +100,7 @@ def _print_recorded(console: Console, recorded: Document) -> None:
         console.print(_token_table(recorded))
     for gpu in recorded["power"]:
         _line(console, _power_line(gpu))
-    console.print(_session_table(recorded["per_session"]))
+    console.print(_session_table(recorded["per_session"], recorded["sessions"]))
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -198,9 +198,9 @@ def _joules(value_j: float | None, error_j: float | None) -> str:
     return f"{units.energy(value_j)} +-{units.energy(error_j)}"
 
 
-def _session_table(sessions: list[Document]) -> Table:
+def _session_table(sessions: list[Document], count: int) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
-    more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
+    more = f"; the slowest {len(shown)} of {count}" if count > len(shown) else ""
     table = _table(
         f"Sessions{more}",
         "session",

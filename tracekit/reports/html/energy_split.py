@@ -52,10 +52,10 @@ def _panel(
 ) -> None:
     whole = max(max(sum(parts.values()), alone or 0.0) for parts, alone in bars)
     for place, (parts, alone) in enumerate(bars):
-        draw_stack(chart, axes, 2 * place, parts, _WORDS, shown, 2 * whole)
+        draw_stack(chart, axes, 2 * place, parts, _WORDS, shown, whole, character=0.032)
         axes.text(sum(parts.values()), 2 * place, f"  {shown(sum(parts.values()))}", va="center", fontsize=9)
         if alone is not None:
-            draw_stack(chart, axes, 2 * place + 1, {"isolated": alone}, _WORDS, shown, 1e9 * whole)
+            draw_stack(chart, axes, 2 * place + 1, {"isolated": alone}, _WORDS, shown, 0.0)
             axes.text(alone, 2 * place + 1, f"  {shown(alone)}", va="center", fontsize=9)
     axes.set_xlim(0, 1.3 * whole)
     axes.set_xticks([])
