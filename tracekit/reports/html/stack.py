@@ -47,6 +47,19 @@ def draw_stack(  # noqa: PLR0913
         left += value
 
 
+def write_beside(axes: Any, value: float, row: float, words: str) -> None:
+    """Words to the right of a bar that ends at `value`."""
+    axes.annotate(
+        words,
+        (value, row),
+        (5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        annotation_clip=False,
+    )
+
+
 def plain_rows(axes: Any, labels: list[str]) -> None:
     """Names the rows, from above, and leaves out what a bar's own words say."""
     axes.set_yticks(range(len(labels)), labels)
