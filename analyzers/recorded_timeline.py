@@ -57,11 +57,15 @@ class RecordedTimeline:
 
 
 def recorded_timeline(trace: Trace, recorded: Recorded) -> RecordedTimeline:
-    """The recording over time. `critical_paths` are those of the slowest sessions, slowest first."""
+    """The recording over time. `critical_paths` are those of the slowest sessions, slowest first.
+
+    Sessions that take no time, as imports without ends have them, are in neither.
+    """
     sessions = recorded.sessions
     origin_ns = _least(sessions["start_ns"])
     edges_s = bin_edges(recorded.makespan_s)
-    steps = steps_of_sessions(trace, _slowest(sessions, SESSIONS))
+    lasting = sessions.filter(pl.col("end_ns") > pl.col("start_ns"))
+    steps = steps_of_sessions(trace, _slowest(lasting, SESSIONS))
     merged_s = recorded.makespan_s / RESOLUTION if sum(len(one.steps) for one in steps) > MARKS else None
     return RecordedTimeline(
         bin_s=float(edges_s[1]),

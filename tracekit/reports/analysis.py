@@ -180,9 +180,10 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     failed = f" ({recorded.calls_failed:,} unanswered)" if recorded.calls_failed else ""
     words = (
         f"{plural(recorded.calls, 'call')}{failed} in {plural(recorded.session_count, 'session')} over "
-        f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, "
-        f"{percent(share['tool'])} in tools"
+        f"{seconds(recorded.makespan_s)}"
     )
+    if share["llm"] is not None:
+        words += f"; sessions spent {percent(share['llm'])} in LLM calls, {percent(share['tool'])} in tools"
     if not replays:
         return f"{words}."
     parts = [ratio(replay["gpu_s"]["idle"], replay["gpu_s"]["billed"]) for replay in replays]

@@ -79,6 +79,12 @@ def test_a_long_trace_has_as_many_bins_and_few_marks(tmp_path):
     assert min(session.session_id for session in found.sessions) == 10_040
 
 
+def test_sessions_without_ends_are_in_no_chart(tmp_path):
+    path = write_crafted(tmp_path / "t.parquet", [call_row(1, 0, 0)], (), [session_row(0, 0, 0)])
+    found = timeline_of(path)
+    assert (found.sessions, found.critical_paths) == ([], [])
+
+
 def test_the_slowest_sessions_alone_and_the_count_of_all(tmp_path):
     sessions = [session_row(one, 0, 100 + one) for one in range(10)]
     write_crafted(tmp_path / "t.parquet", [call_row(99, 0, 10, 3)], (), sessions)
