@@ -38,11 +38,12 @@ class SourceTokens:
 class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
-    `sessions` has one row a session: see `session_table`.
+    `sessions` has one row a session: see `session_table`; `session_count` counts them.
     """
 
     calls: int
     calls_failed: int
+    session_count: int
     tools: int
     makespan_s: float
     ttft_s: Distribution | None
@@ -97,6 +98,7 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
     return Recorded(
         calls=len(calls),
         calls_failed=len(calls) - len(answered),
+        session_count=len(sessions),
         tools=len(tools),
         makespan_s=horizon_ns / 1e9,
         ttft_s=_distribution(answered["ttft_s"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -57,14 +57,15 @@ class RecordedTimeline:
 
 
 def recorded_timeline(trace: Trace, recorded: Recorded) -> RecordedTimeline:
-    """The recording over time. `critical_paths` are those of the slowest sessions, slowest first."""
+    """The recording over time. `critical_paths` are those of the slowest sessions, slowest first.
+
+    Sessions that take no time, as imports without ends have them, are in neither.
+    """
     sessions = recorded.sessions
     origin_ns = _least(sessions["start_ns"])
     edges_s = bin_edges(recorded.makespan_s)
-    slowest = sessions.with_columns(length_ns=pl.col("end_ns") - pl.col("start_ns")).sort(
-        "length_ns", "session_id", descending=[True, False]
-    )
-    steps = steps_of_sessions(trace, slowest.head(SESSIONS))
+    lasting = sessions.filter(pl.col("end_ns") > pl.col("start_ns"))
+    steps = steps_of_sessions(trace, _slowest(lasting, SESSIONS))
     merged_s = recorded.makespan_s / RESOLUTION if sum(len(one.steps) for one in steps) > MARKS else None
     return RecordedTimeline(
         bin_s=float(edges_s[1]),
@@ -77,6 +78,22 @@ def recorded_timeline(trace: Trace, recorded: Recorded) -> RecordedTimeline:
         ),
         critical_paths=[critical_path(one) for one in steps[:PATHS]],
     )
+
+
+def slowest_sessions(recorded: Recorded, most: int) -> Recorded:
+    """The same, but of the sessions' table only the slowest `most`, in its order; `session_count` stays."""
+    if len(recorded.sessions) <= most:
+        return recorded
+    kept = _slowest(recorded.sessions, most)["session_id"]
+    return replace(recorded, sessions=recorded.sessions.filter(pl.col("session_id").is_in(kept.to_list())))
+
+
+def _slowest(sessions: pl.DataFrame, most: int) -> pl.DataFrame:
+    length_ns = pl.col("end_ns") - pl.col("start_ns")
+    ordered = sessions.with_columns(length_ns=length_ns).sort(
+        "length_ns", "session_id", descending=[True, False]
+    )
+    return ordered.head(most)
 
 
 def _least(values: pl.Series) -> int:

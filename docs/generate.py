@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from tracekit.analyzers.catalog import catalog, facility
 from tracekit.analyzers.hardware.fit import POWER_PRIORS, STEP_PRIORS
 from tracekit.cli import REGISTRY, tracekit
 from tracekit.collectors.proxy.variables import VARIABLES
+from tracekit.reports.document_schema import document_schema
 from tracekit.schema import FORMAT_VERSION, Kind, columns_of
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -201,7 +203,13 @@ def base_urls_page() -> str:
     )
 
 
+def document_schema_page() -> str:
+    """The JSON Schema of what `analyze` and `replay` write."""
+    return json.dumps(document_schema(), indent=1) + "\n"
+
+
 PAGES = {
+    "document.schema.json": document_schema_page,
     "base-urls.md": base_urls_page,
     "trace-file.md": trace_file_page,
     "command-line.md": command_line_page,

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tracekit.analyzers.scenario import Fleet
     from tracekit.trace import Trace
 
+SESSIONS_SHOWN = 200
+"""Of a report that is read rather than computed with."""
+
 
 @click.command(
     epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2 -o report.html"
@@ -70,7 +73,14 @@ def command(
     chosen = report_format(output, format_name, as_json=as_json)
     if output is not None:
         check_report(output, trace, force=force)
-    document = analysis(Trace.open(trace), fleet, serves, charts=as_json or output is not None)
+    whole = as_json or chosen in ("csv", "json")
+    document = analysis(
+        Trace.open(trace),
+        fleet,
+        serves,
+        charts=as_json or output is not None,
+        most_sessions=None if whole else SESSIONS_SHOWN,
+    )
     document["command"] = shown_command()
     if output is not None and chosen is not None:
         write_report(output, chosen, document, force=force)
@@ -83,16 +93,21 @@ def command(
 
 
 def analysis(
-    trace: Trace, choice: FleetChoice, serves: Sequence[str] = (), *, charts: bool = False
+    trace: Trace,
+    choice: FleetChoice,
+    serves: Sequence[str] = (),
+    *,
+    charts: bool = False,
+    most_sessions: int | None = None,
 ) -> dict[str, Any]:
     """The document of a trace on the fleets chosen; without token counts it has no replays, and says so.
 
-    With `charts` it holds what charts are drawn from.
+    With `charts` it holds what charts are drawn from; of `per_session` the slowest `most_sessions`, if given.
     """
     from tracekit.analyzers.isolated import isolated_sessions
     from tracekit.analyzers.metering.serving import Serves
     from tracekit.analyzers.recorded import analyze_recording
-    from tracekit.analyzers.recorded_timeline import recorded_timeline
+    from tracekit.analyzers.recorded_timeline import recorded_timeline, slowest_sessions
     from tracekit.analyzers.replay import replay_on
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
@@ -105,24 +120,25 @@ def analysis(
     if not trace.count(Kind.LLM_CALL):
         raise TraceEmpty.of(trace.path, "LLM call", "Nothing was recorded that could be analyzed.")
     recorded = analyze_recording(trace, [Serves.parse(text) for text in serves])
+    table = recorded if most_sessions is None else slowest_sessions(recorded, most_sessions)
     over_time = recorded_over_time(recorded_timeline(trace, recorded)) if charts else {}
     try:
         compiled = compile_workload(trace)
     except TraceEmpty as empty:
-        return analysis_document(trace, recorded, [], [f"not replayed: {empty}"], {}, over_time)
+        return analysis_document(trace, table, [], [f"not replayed: {empty}"], {}, over_time)
     announce_compilation()
     served = _recorded_fleet(recorded, choice)
     replays, documents = [], []
     for fleet in choice.fleets(recorded.models, served if not isinstance(served, str) else None):
         replay = replay_on(compiled.workload, fleet)
         isolated = isolated_sessions(compiled.workload, fleet)
-        told = replayed_over_time(replay, isolated, compiled.session_row_id) if charts else {}
+        told = replayed_over_time(trace, replay, isolated, compiled.session_row_id) if charts else {}
         replays.append(replay)
         documents.append(replay_document(replay, isolated) | told)
     comparison, why = _comparison(recorded, compiled.workload, replays, served)
     return analysis_document(
         trace,
-        recorded,
+        table,
         documents,
         [*why, *replay_assumptions(compiled, replays)],
         replay_sources(replays),

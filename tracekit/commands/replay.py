@@ -95,7 +95,7 @@ def command(
     if as_json or chosen is not None:
         from tracekit.reports.over_time import replayed_over_time
 
-        document |= replayed_over_time(replay, None, compiled.session_row_id[released.drawn])
+        document |= replayed_over_time(opened, replay, None, compiled.session_row_id[released.drawn])
     if output is not None and chosen is not None:
         write_report(output, chosen, document, force=force)
     elif output is not None:

@@ -70,7 +70,7 @@ def recorded_document(recorded: Recorded) -> Document:
     return {
         "calls": recorded.calls,
         "calls_failed": recorded.calls_failed,
-        "sessions": len(recorded.sessions),
+        "sessions": recorded.session_count,
         "tools": recorded.tools,
         "models": recorded.models,
         "makespan_s": recorded.makespan_s,
@@ -194,10 +194,11 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     share = recorded.shares.totals()
     failed = f" ({recorded.calls_failed:,} unanswered)" if recorded.calls_failed else ""
     words = (
-        f"{plural(recorded.calls, 'call')}{failed} in {plural(len(recorded.sessions), 'session')} over "
-        f"{seconds(recorded.makespan_s)}; sessions spent {percent(share['llm'])} in LLM calls, "
-        f"{percent(share['tool'])} in tools"
+        f"{plural(recorded.calls, 'call')}{failed} in {plural(recorded.session_count, 'session')} over "
+        f"{seconds(recorded.makespan_s)}"
     )
+    if share["llm"] is not None:
+        words += f"; sessions spent {percent(share['llm'])} in LLM calls, {percent(share['tool'])} in tools"
     if not replays:
         return f"{words}."
     parts = [ratio(replay["gpu_s"]["idle"], replay["gpu_s"]["billed"]) for replay in replays]

@@ -221,7 +221,7 @@ def _energy(document: Document) -> Section:
         tables += [
             Table("A session's joules and dollars, mean", ("", *names), views),
             Table("All joules, by phase and by cause of idleness", ("", *names), phases),
-            *(_costliest_table(replay, document) for replay in replays),
+            *(_costliest_table(replay) for replay in replays),
         ]
     lead = (
         "Average: all that the fleet draws and costs, idle time included, shared by its sessions; the shares add up to "
@@ -296,11 +296,10 @@ def _with_error(value_j: float | None, error_j: float | None) -> str:
     return units.energy(value_j) + error
 
 
-def _costliest_table(replay: Document, document: Document) -> Table:
-    names = _names_of_sessions(document)
+def _costliest_table(replay: Document) -> Table:
     rows = [
         [
-            Cell(names.get(session["session_id"], f"session {session['session_id']}")),
+            Cell(session_name(session)),
             Cell(units.seconds(session["session_s"]), session["session_s"]),
             Cell(units.energy(session["energy_j"]), session["energy_j"]),
             Cell(units.energy(session["isolated_energy_j"]), session["isolated_energy_j"]),
@@ -313,11 +312,6 @@ def _costliest_table(replay: Document, document: Document) -> Table:
         ("session", "time", "energy, average", "energy, isolated", "cost, average"),
         rows,
     )
-
-
-def _names_of_sessions(document: Document) -> dict[int, str]:
-    recorded = document.get("recorded") or {}
-    return {session["session_id"]: session_name(session) for session in recorded.get("per_session", ())}
 
 
 def _tokens(document: Document) -> Section:

@@ -107,7 +107,7 @@ def _print_recorded(console: Console, recorded: Document) -> None:
         console.print(joules_table(recorded))
     if recorded["engines"]:
         console.print(_engine_table(recorded["engines"]))
-    console.print(_session_table(recorded["per_session"]))
+    console.print(_session_table(recorded["per_session"], recorded["sessions"]))
 
 
 def _latency_table(part: Document) -> Table:
@@ -201,9 +201,9 @@ def _level(level: Document | None, form: str) -> str:
     return "-" if level is None else form.format(level["mean"], level["max"])
 
 
-def _session_table(sessions: list[Document]) -> Table:
+def _session_table(sessions: list[Document], count: int) -> Table:
     shown = sorted(sessions, key=lambda session: -(session["session_s"] or 0))[:SLOWEST]
-    more = f"; the slowest {len(shown)} of {len(sessions)}" if len(sessions) > len(shown) else ""
+    more = f"; the slowest {len(shown)} of {count}" if count > len(shown) else ""
     is_measured = any("energy_j" in session for session in shown)
     table = number_table(
         f"Sessions{more}",

@@ -8,7 +8,7 @@ from typing import Any
 from tracekit import units
 from tracekit.reports.html.inline_svg import Chart
 from tracekit.reports.html.key import add_key
-from tracekit.reports.html.stack import draw_stack, plain_rows
+from tracekit.reports.html.stack import draw_stack, plain_rows, write_beside
 from tracekit.reports.words import CAUSES, STATES, fleet_name, shown_name
 
 Document = dict[str, Any]
@@ -52,11 +52,11 @@ def _panel(
 ) -> None:
     whole = max(max(sum(parts.values()), alone or 0.0) for parts, alone in bars)
     for place, (parts, alone) in enumerate(bars):
-        draw_stack(chart, axes, 2 * place, parts, _WORDS, shown, 2 * whole)
-        axes.text(sum(parts.values()), 2 * place, f"  {shown(sum(parts.values()))}", va="center", fontsize=9)
+        draw_stack(chart, axes, 2 * place, parts, _WORDS, shown, whole, character=0.032)
+        write_beside(axes, sum(parts.values()), 2 * place, shown(sum(parts.values())))
         if alone is not None:
-            draw_stack(chart, axes, 2 * place + 1, {"isolated": alone}, _WORDS, shown, 1e9 * whole)
-            axes.text(alone, 2 * place + 1, f"  {shown(alone)}", va="center", fontsize=9)
+            draw_stack(chart, axes, 2 * place + 1, {"isolated": alone}, _WORDS, shown, 0.0)
+            write_beside(axes, alone, 2 * place + 1, shown(alone))
     axes.set_xlim(0, 1.3 * whole)
     axes.set_xticks([])
     axes.set_title(title)

@@ -53,7 +53,7 @@ def _panel(chart: Chart, axes: Any, key: str, parts: list[tuple[str, Document, s
             f"{LATENCIES[key]}, {name}: p50 {units.seconds(spread['p50'])}, p95 {units.seconds(spread['p95'])}",
         )
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(numticks=6))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: units.seconds(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_ylim(0, 100)

@@ -8,13 +8,14 @@ import numpy as np
 
 from tracekit import units
 from tracekit.reports.html.inline_svg import Chart
-from tracekit.reports.html.key import add_key
+from tracekit.reports.html.key import add_key, key_inches
 from tracekit.reports.html.palette import light
 from tracekit.reports.html.time_axis import label_time
 from tracekit.reports.words import STATES, fleet_name
 
 Document = dict[str, Any]
 ROW_INCHES = 0.36
+KEY_COLUMNS = 4
 
 
 def replica_timeline(replay: Document, place: int, shown: int) -> Chart | None:
@@ -26,11 +27,12 @@ def replica_timeline(replay: Document, place: int, shown: int) -> Chart | None:
     if timeline["replicas"] > len(rows):
         rows = [(f"all {timeline['replicas']:,}", timeline["fleet"]), *rows]
     name = fleet_name(replay["fleet"])
+    used = {key: words for key, words in STATES.items() if any(key in shares for _words, shares in rows)}
     chart = Chart(
         f"replicas{place}",
         f"Timeline of the replicas of {name}: what each does and why it is idle. Data in the table below.",
         9.2,
-        1.25 + ROW_INCHES * len(rows),
+        1.1 + ROW_INCHES * len(rows) + key_inches(used, KEY_COLUMNS),
     )
     axes = chart.figure.subplots()
     edges = np.arange(_bins(timeline) + 1) * timeline["bin_s"]
@@ -43,8 +45,7 @@ def replica_timeline(replay: Document, place: int, shown: int) -> Chart | None:
     axes.set_title(name)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    used = {key: words for key, words in STATES.items() if any(key in shares for _words, shares in rows)}
-    add_key(chart.figure, used, 4)
+    add_key(chart.figure, used, KEY_COLUMNS)
     return chart
 
 

@@ -76,8 +76,8 @@
 
   for (const table of document.querySelectorAll("main table")) {
     const rows = table.tBodies[0].rows.length;
-    if (!table.classList.contains("summary") && rows > 2 && table.tHead.rows[0].cells.length > 2) makeSortable(table);
-    if (rows > 5 && table.rows[0].cells[0].textContent.startsWith("session")) makeFilter(table);
+    if (!table.classList.contains("summary") && rows > 2 && table.querySelector("[data-value]")) makeSortable(table);
+    if (rows > 8 && table.rows[0].cells[0].textContent.startsWith("session")) makeFilter(table);
   }
 
   addEventListener("beforeprint", () => {

@@ -26,6 +26,8 @@ def session_timeline(document: Document) -> Chart | None:
     if recorded is None or not timeline:
         return None
     sessions = timeline["sessions"]
+    if not sessions:
+        return None
     chart = Chart(
         "sessions",
         "Timeline of what was recorded: calls and tools under way, and the steps of sessions. Data in the table below.",

@@ -8,11 +8,11 @@ from typing import Any
 from tracekit.reports.html.inline_svg import Chart
 from tracekit.reports.html.palette import light
 
-ROOM = 0.07
-"""Of the axis: a narrower part holds no words."""
+CHARACTER = 0.0105
+"""Of a whole page's axis: a part too narrow for its words holds none."""
 
 
-def draw_stack(
+def draw_stack(  # noqa: PLR0913
     chart: Chart,
     axes: Any,
     row: float,
@@ -22,15 +22,19 @@ def draw_stack(
     whole: float,
     *,
     height: float = 0.62,
+    character: float = CHARACTER,
 ) -> None:
-    """One bar of `parts` (colour's name: value) at `row`; `words` name them, `whole` is the axis' length."""
+    """One bar of `parts` (colour's name: value) at `row`; `words` name them.
+
+    `whole` is the axis' length, of which a `character` takes a part.
+    """
     left = 0.0
     for name, value in parts.items():
         if not value or value <= 0:
             continue
         bar = axes.barh(row, value, height, left, color=light(name), edgecolor=light("paper"), linewidth=0.6)
         chart.tip(bar[0], f"{words[name]}: {shown(value)}")
-        if whole and value / whole >= ROOM:
+        if whole and value / whole >= character * (len(shown(value)) + 1):
             axes.text(
                 left + value / 2,
                 row,
@@ -41,6 +45,19 @@ def draw_stack(
                 fontsize=8.5,
             )
         left += value
+
+
+def write_beside(axes: Any, value: float, row: float, words: str) -> None:
+    """Words to the right of a bar that ends at `value`."""
+    axes.annotate(
+        words,
+        (value, row),
+        (5, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        annotation_clip=False,
+    )
 
 
 def plain_rows(axes: Any, labels: list[str]) -> None:

@@ -8,7 +8,7 @@ from tracekit import units
 from tracekit.reports.html.inline_svg import Chart
 from tracekit.reports.html.key import add_key
 from tracekit.reports.html.palette import light, series
-from tracekit.reports.html.stack import draw_stack, plain_rows
+from tracekit.reports.html.stack import draw_stack, plain_rows, write_beside
 from tracekit.reports.words import CLASSES, fleet_name, shown_name
 
 Document = dict[str, Any]
@@ -66,7 +66,7 @@ def _draw_reuse(chart: Chart, axes: Any, reuse: list[tuple[str, float, str]]) ->
     for row, (words, share, colour) in enumerate(reuse):
         bar = axes.barh(row, share, 0.55, color=light(colour))
         chart.tip(bar[0], f"{words}: {units.percent(share)} of the input")
-        axes.text(share, row, f"  {units.percent(share)}", va="center", fontsize=9)
+        write_beside(axes, share, row, units.percent(share))
     plain_rows(axes, [words for words, _share, _colour in reuse])
     axes.set(xlim=(0, 1.12), xticks=[])
     axes.set_title("input that was there before")
