@@ -6,18 +6,30 @@ rises when one changes its meaning.
 
 from __future__ import annotations
 
-from typing import Any
-
 from tracekit.reports.document import SCHEMA_VERSION, TIERS
+from tracekit.reports.measured_schema import (
+    comparison,
+    device,
+    energy,
+    engine_load,
+    of_serving_gpus,
+    of_session,
+)
+from tracekit.reports.schema_parts import (
+    AMOUNT,
+    COUNT,
+    FLAG,
+    NUMBER,
+    SHARE,
+    TEXT,
+    Schema,
+    list_of,
+    object_of,
+    or_null,
+    table_of,
+)
 from tracekit.reports.words import CAUSES, CLASSES, STATES
 
-Schema = dict[str, Any]
-_TEXT: Schema = {"type": "string"}
-_NUMBER: Schema = {"type": "number"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_FLAG: Schema = {"type": "boolean"}
-_SHARE: Schema = {"type": "number", "minimum": -1e-9, "maximum": 1 + 1e-9}
-_AMOUNT: Schema = {"type": "number", "minimum": 0}
 _SPREAD: Schema = {"$ref": "#/$defs/distribution"}
 _STEPS = ["llm_call", "tool_span"]
 
@@ -33,43 +45,24 @@ def document_schema() -> Schema:
             "analysis": _analysis(),
             "one_replay": _one_replay(),
             "recorded": _recorded(),
-            "replay": _object(_replay_keys()),
+            "replay": object_of(_replay_keys()),
             "session": _session(),
             "fleet": _fleet(),
             "distribution": _distribution(),
-            "shares": _object({name: _or_null(_SHARE) for name in ("llm", "tool", "overlap", "gap")}),
-            "replica_shares": _object({name: _list(_SHARE) for name in STATES}, optional=tuple(STATES)),
-            "error_band": _object({"mape": _AMOUNT, "median_ape": _AMOUNT, "on": _TEXT}),
+            "shares": object_of({name: or_null(SHARE) for name in ("llm", "tool", "overlap", "gap")}),
+            "replica_shares": object_of({name: list_of(SHARE) for name in STATES}, optional=tuple(STATES)),
+            "error_band": object_of({"mape": AMOUNT, "median_ape": AMOUNT, "on": TEXT}),
             "critical_path": _critical_path(),
         },
     }
-
-
-def _object(keys: dict[str, Schema], optional: tuple[str, ...] = (), about: str = "") -> Schema:
-    required = [key for key in keys if key not in optional]
-    schema = {"type": "object", "properties": keys, "required": required, "additionalProperties": False}
-    return ({"description": about} if about else {}) | schema
-
-
-def _list(item: Schema, about: str = "") -> Schema:
-    return {"type": "array", "items": item} | ({"description": about} if about else {})
-
-
-def _table(value: Schema, about: str = "") -> Schema:
-    """An object with keys of its own."""
-    return {"type": "object", "additionalProperties": value} | ({"description": about} if about else {})
-
-
-def _or_null(schema: Schema, about: str = "") -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]} | ({"description": about} if about else {})
 
 
 def _head() -> dict[str, Schema]:
     return {
         "schema_version": {"const": SCHEMA_VERSION},
         "trace": {"type": "string", "description": "The trace's file."},
-        "assumptions": _list(_TEXT, "What the numbers take for granted, a sentence each."),
-        "sources": _table(_TEXT, "Where each kind of number comes from, with its error."),
+        "assumptions": list_of(TEXT, "What the numbers take for granted, a sentence each."),
+        "sources": table_of(TEXT, "Where each kind of number comes from, with its error."),
         "command": {"type": "string", "description": "The line that made the document."},
     }
 
@@ -78,288 +71,258 @@ def _analysis() -> Schema:
     keys = _head() | {
         "headline": {"type": "string", "description": "The answer in one sentence."},
         "origin": {"enum": ["recorded", "imported", "published-shape"]},
-        "labels": _table(_TEXT, "What is no user's real workload."),
+        "labels": table_of(TEXT, "What is no user's real workload."),
         "recorded": {"$ref": "#/$defs/recorded"},
-        "replays": _list({"$ref": "#/$defs/replay"}, "One a fleet, in the order asked for."),
-        "not_seen": _list(_TEXT, "What the recorder knows that it missed."),
+        "replays": list_of({"$ref": "#/$defs/replay"}, "One a fleet, in the order asked for."),
+        "not_seen": list_of(TEXT, "What the recorder knows that it missed."),
     }
-    return _object(keys, optional=("command",))
+    keys["measured_against_modelled"] = comparison({"$ref": "#/$defs/fleet"})
+    return object_of(keys, optional=("command", "measured_against_modelled"))
 
 
 def _one_replay() -> Schema:
-    release = {"type": "object", "properties": {"name": _TEXT}, "required": ["name"]}
-    steady = _object(
+    release = {"type": "object", "properties": {"name": TEXT}, "required": ["name"]}
+    steady = object_of(
         {
-            "start_s": _NUMBER,
-            "end_s": _NUMBER,
-            "sessions": _COUNT,
-            "unstable": _FLAG,
-            "session_s": _or_null(_SPREAD),
-            "unloaded_session_p95_s": _AMOUNT,
+            "start_s": NUMBER,
+            "end_s": NUMBER,
+            "sessions": COUNT,
+            "unstable": FLAG,
+            "session_s": or_null(_SPREAD),
+            "unloaded_session_p95_s": AMOUNT,
         },
         about="The part of the replay after the fleet has filled.",
     )
-    keys = _head() | _replay_keys() | {"release": release, "steady": _or_null(steady)}
-    return _object(keys, optional=("command",))
+    keys = _head() | _replay_keys() | {"release": release, "steady": or_null(steady)}
+    return object_of(keys, optional=("command",))
 
 
 def _latencies() -> dict[str, Schema]:
-    return {name: _or_null(_SPREAD) for name in ("ttft_s", "tpot_s", "e2e_s", "queue_s", "session_s")}
+    return {name: or_null(_SPREAD) for name in ("ttft_s", "tpot_s", "e2e_s", "queue_s", "session_s")}
 
 
 def _counts() -> dict[str, Schema]:
-    return {"calls": _COUNT, "calls_failed": _COUNT, "sessions": _COUNT, "makespan_s": _AMOUNT}
+    return {"calls": COUNT, "calls_failed": COUNT, "sessions": COUNT, "makespan_s": AMOUNT}
 
 
 def _token_sums() -> dict[str, Schema]:
-    return {side: _or_null(_COUNT) for side in ("input", "output", "cached")}
+    return {side: or_null(COUNT) for side in ("input", "output", "cached")}
 
 
 def _classes() -> Schema:
-    return _or_null(_object(dict.fromkeys(CLASSES, _COUNT)), "Input by what it is, and the output.")
+    return or_null(object_of(dict.fromkeys(CLASSES, COUNT)), "Input by what it is, and the output.")
 
 
 def _recorded() -> Schema:
-    by_source = _object({"calls": _COUNT, "input": _or_null(_COUNT), "output": _or_null(_COUNT)})
-    return _object(
+    by_source = object_of({"calls": COUNT, "input": or_null(COUNT), "output": or_null(COUNT)})
+    return object_of(
         _counts()
         | _latencies()
         | {
-            "tools": _COUNT,
-            "models": _list(_TEXT),
+            "tools": COUNT,
+            "models": list_of(TEXT),
             "share": {"$ref": "#/$defs/shares"},
-            "idle": _object(
-                {name: _or_null(_NUMBER) for name in ("tool_share", "no_call_in_flight", "device_idle")}
+            "idle": object_of(
+                {name: or_null(NUMBER) for name in ("tool_share", "no_call_in_flight", "device_idle")}
             ),
-            "tokens": _object(_token_sums() | {"by_class": _classes(), "by_source": _table(by_source)}),
+            "tokens": object_of(_token_sums() | {"by_class": _classes(), "by_source": table_of(by_source)}),
             "prefix": _prefix(),
-            "power": _list(_device()),
-            "energy_j": _object(
-                {
-                    "total": _or_null(_NUMBER),
-                    "error": _or_null(_NUMBER),
-                    "source": _or_null(_TEXT),
-                    "scope": {"const": "gpu"},
-                }
-            ),
-            "per_session": _list({"$ref": "#/$defs/session"}),
-            "timeline": _or_null(_recorded_timeline(), "What charts are drawn from; bounded."),
-            "critical_paths": _or_null(_list({"$ref": "#/$defs/critical_path"}), "Slowest sessions first."),
-        }
+            "power": list_of(device()),
+            "engines": list_of(engine_load()),
+            "energy_j": energy(),
+            **of_serving_gpus(),
+            "per_session": list_of({"$ref": "#/$defs/session"}),
+            "timeline": or_null(_recorded_timeline(), "What charts are drawn from; bounded."),
+            "critical_paths": or_null(list_of({"$ref": "#/$defs/critical_path"}), "Slowest sessions first."),
+        },
+        optional=tuple(of_serving_gpus()),
     )
 
 
 def _prefix() -> Schema:
-    agreement = _object(
+    agreement = object_of(
         {
-            **dict.fromkeys(("calls", "agreeing", "fewer", "more"), _COUNT),
-            **{name: _or_null(_NUMBER) for name in ("explained", "found")},
+            **dict.fromkeys(("calls", "agreeing", "fewer", "more"), COUNT),
+            **{name: or_null(NUMBER) for name in ("explained", "found")},
         }
     )
-    return _object(
+    return object_of(
         {
-            "server_cached": _or_null(_NUMBER, "Of all input tokens, those that the server read from its cache."),
-            "shareable": _or_null(_NUMBER, "Of all input tokens, those that were in an earlier prompt or answer."),
-            "agreement": _or_null(agreement),
-            "calls": _COUNT,
-            "reporting_calls": _COUNT,
+            "server_cached": or_null(NUMBER, "Of all input tokens, those that the server read from its cache."),
+            "shareable": or_null(NUMBER, "Of all input tokens, those that were in an earlier prompt or answer."),
+            "agreement": or_null(agreement),
+            "calls": COUNT,
+            "reporting_calls": COUNT,
         }
     )  # fmt: skip
 
 
-def _device() -> Schema:
-    return _object(
-        {
-            "device": {"enum": ["gpu", "cpu", "dram"]},
-            "gpu": _TEXT,
-            "name": _or_null(_TEXT),
-            "samples": _COUNT,
-            "seconds": _NUMBER,
-            "counter_resets": _COUNT,
-            **{
-                name: _or_null(_NUMBER)
-                for name in (
-                    "counter_j",
-                    "counter_error_j",
-                    "counter_known_j",
-                    "counter_known_s",
-                    "integral_j",
-                    "integral_error_j",
-                    "mean_utilization",
-                )
-            },
-            "power_source": _or_null(_TEXT),
-            **dict.fromkeys(("disagrees", "explained", "mig"), _FLAG),
-            "reasons": _list(_TEXT),
-        },
-        about="A device's joules by its counter (measured) and by integrating its watts.",
-    )
-
-
 def _session() -> Schema:
-    spread = _object({name: _or_null(_NUMBER) for name in ("mean", "p50", "p95")})
-    return _object(
+    spread = object_of({name: or_null(NUMBER) for name in ("mean", "p50", "p95")})
+    return object_of(
         {
             "session_id": {"type": "integer", "description": "Its row in the trace."},
-            "name": _or_null(_TEXT),
+            "name": or_null(TEXT),
             "start_ns": {"type": "integer"},
-            "session_s": _or_null(_NUMBER),
-            "calls": _COUNT,
-            "tools": _COUNT,
-            "tokens": _object(_token_sums() | {"estimated_calls": _COUNT, "by_class": _session_classes()}),
+            "session_s": or_null(NUMBER),
+            "calls": COUNT,
+            "tools": COUNT,
+            "tokens": object_of(_token_sums() | {"estimated_calls": COUNT, "by_class": _session_classes()}),
             **dict.fromkeys(("ttft_s", "tpot_s", "e2e_s"), spread),
             "share": {"$ref": "#/$defs/shares"},
-        }
+            **of_session(),
+        },
+        optional=tuple(of_session()),
     )
 
 
 def _session_classes() -> Schema:
-    return _or_null(_object({name: _or_null(_COUNT) for name in CLASSES}))
+    return or_null(object_of({name: or_null(COUNT) for name in CLASSES}))
 
 
 def _distribution() -> Schema:
-    return _object(
+    return object_of(
         {
             "n": {"type": "integer", "minimum": 1},
-            **dict.fromkeys(("mean", "p50", "p90", "p95", "p99"), _NUMBER),
-            "cv": _or_null(_NUMBER, "Standard deviation over mean."),
-            "p95_over_p50": _or_null(_NUMBER),
-            "curve": _list(_NUMBER, "The values at 0, 2, 4 ... 100 percent."),
+            **dict.fromkeys(("mean", "p50", "p90", "p95", "p99"), NUMBER),
+            "cv": or_null(NUMBER, "Standard deviation over mean."),
+            "p95_over_p50": or_null(NUMBER),
+            "curve": list_of(NUMBER, "The values at 0, 2, 4 ... 100 percent."),
         }
     )
 
 
 def _recorded_timeline() -> Schema:
-    mark = _object(
+    mark = object_of(
         {
             "kind": {"enum": _STEPS},
-            "name": _or_null(_TEXT),
+            "name": or_null(TEXT),
             "steps": {"type": "integer", "minimum": 1, "description": "More than 1: too close to tell apart."},
-            "start_s": _NUMBER,
-            "end_s": _NUMBER,
+            "start_s": NUMBER,
+            "end_s": NUMBER,
         }
     )  # fmt: skip
-    line = _object(
+    line = object_of(
         {
             "session_id": {"type": "integer"},
-            "name": _or_null(_TEXT),
-            "start_s": _NUMBER,
-            "end_s": _NUMBER,
-            "marks": _list(mark),
+            "name": or_null(TEXT),
+            "start_s": NUMBER,
+            "end_s": NUMBER,
+            "marks": list_of(mark),
         }
     )
     means = {
-        name: _list(_AMOUNT, "Mean number in each bin.")
+        name: list_of(AMOUNT, "Mean number in each bin.")
         for name in ("sessions_open", "calls_open", "tools_open")
     }
-    return _object({"bin_s": _AMOUNT, **means, "sessions": _list(line, "The slowest, in order of start.")})
+    return object_of({"bin_s": AMOUNT, **means, "sessions": list_of(line, "The slowest, in order of start.")})
 
 
 def _critical_path() -> Schema:
-    step = _object(
+    step = object_of(
         {
             "row_id": {"type": "integer"},
             "kind": {"enum": _STEPS},
-            "name": _or_null(_TEXT),
-            "start_s": _NUMBER,
-            "wait_s": _AMOUNT,
-            "own_s": _AMOUNT,
+            "name": or_null(TEXT),
+            "start_s": NUMBER,
+            "wait_s": AMOUNT,
+            "own_s": AMOUNT,
         }
     )
-    return _object(
+    return object_of(
         {
             "session_id": {"type": "integer"},
-            "name": _or_null(_TEXT),
-            **dict.fromkeys(("session_s", "llm_s", "tool_s", "wait_s"), _AMOUNT),
-            "count": _COUNT,
-            "steps": _list(step, "The longest, in order of start; seconds since the session's start."),
+            "name": or_null(TEXT),
+            **dict.fromkeys(("session_s", "llm_s", "tool_s", "wait_s"), AMOUNT),
+            "count": COUNT,
+            "steps": list_of(step, "The longest, in order of start; seconds since the session's start."),
         }
     )
 
 
 def _pool() -> dict[str, Schema]:
     return {
-        **dict.fromkeys(("gpu", "model", "engine", "role", "batching"), _TEXT),
-        **dict.fromkeys(("tp", "replicas", "max_num_seqs"), _COUNT),
+        **dict.fromkeys(("gpu", "model", "engine", "role", "batching"), TEXT),
+        **dict.fromkeys(("tp", "replicas", "max_num_seqs"), COUNT),
         **dict.fromkeys(
-            ("max_num_batched_tokens", "max_model_len", "kv_capacity_tokens", "kv_block_tokens"), _COUNT
+            ("max_num_batched_tokens", "max_model_len", "kv_capacity_tokens", "kv_block_tokens"), COUNT
         ),
-        "min_replicas": _or_null(_COUNT),
-        "calibration": _or_null(_TEXT),
-        "prefix_cache": _FLAG,
-        "usd_per_gpu_hour": _object({**dict.fromkeys(("low", "typical", "high"), _NUMBER), "date": _TEXT}),
+        "min_replicas": or_null(COUNT),
+        "calibration": or_null(TEXT),
+        "prefix_cache": FLAG,
+        "usd_per_gpu_hour": object_of({**dict.fromkeys(("low", "typical", "high"), NUMBER), "date": TEXT}),
     }
 
 
 def _fleet() -> Schema:
-    pools = _list(
-        _object(_pool()), "All pools, where there are several; then the other keys are the first's."
+    pools = list_of(
+        object_of(_pool()), "All pools, where there are several; then the other keys are the first's."
     )
-    keys = _pool() | {"router": _TEXT, "queue_order": _TEXT, "pools": pools}
-    return _object(keys, optional=("pools",))
+    keys = _pool() | {"router": TEXT, "queue_order": TEXT, "pools": pools}
+    return object_of(keys, optional=("pools",))
 
 
 def _replay_keys() -> dict[str, Schema]:
-    by_cause = _object(dict.fromkeys(CAUSES, _AMOUNT))
-    paid = dict.fromkeys(("prefill", "decode", "mixed", "idle", "starting"), _AMOUNT)
-    band = _or_null({"$ref": "#/$defs/error_band"})
+    by_cause = object_of(dict.fromkeys(CAUSES, AMOUNT))
+    paid = dict.fromkeys(("prefill", "decode", "mixed", "idle", "starting"), AMOUNT)
+    band = or_null({"$ref": "#/$defs/error_band"})
     return (
-        {"fleet": {"$ref": "#/$defs/fleet"}, "assumed": _list(_TEXT, "What nobody chose.")}
+        {"fleet": {"$ref": "#/$defs/fleet"}, "assumed": list_of(TEXT, "What nobody chose.")}
         | _counts()
         | _latencies()
         | {
             "share": {"$ref": "#/$defs/shares"},
-            "tokens": _object(_token_sums() | {"by_class": {"type": "null"}}),
-            "gpu_s": _object({"billed": _AMOUNT, **paid, "off": _AMOUNT}),
+            "tokens": object_of(_token_sums() | {"by_class": {"type": "null"}}),
+            "gpu_s": object_of({"billed": AMOUNT, **paid, "off": AMOUNT}),
             "idle_s": by_cause,
-            "energy_j": _object(
+            "energy_j": object_of(
                 {
                     "scope": {"const": "gpu"},
-                    "total": _AMOUNT,
-                    "by_phase": _object(paid),
+                    "total": AMOUNT,
+                    "by_phase": object_of(paid),
                     "by_cause": by_cause,
-                    "per_session": _AMOUNT,
-                    "isolated_per_session": _or_null(_AMOUNT, "Each session alone on one replica."),
+                    "per_session": AMOUNT,
+                    "isolated_per_session": or_null(AMOUNT, "Each session alone on one replica."),
                 }
             ),
-            "cost_usd": _object(
+            "cost_usd": object_of(
                 {
-                    "total": _AMOUNT,
-                    "per_session": _AMOUNT,
-                    "isolated_per_session": _or_null(_AMOUNT),
-                    "api_equivalent": _or_null(_AMOUNT),
+                    "total": AMOUNT,
+                    "per_session": AMOUNT,
+                    "isolated_per_session": or_null(AMOUNT),
+                    "api_equivalent": or_null(AMOUNT),
                 }
             ),
-            "carbon_g": _object({"low": _AMOUNT, "high": _AMOUNT, "grid": _TEXT, "scope": {"const": "gpu"}}),
-            "prefix_hit_fraction": _or_null(_SHARE),
-            "preemptions": _COUNT,
-            "kv_fraction": _object({"mean": _or_null(_SHARE), "max": _SHARE}),
-            "engine_steps": _COUNT,
+            "carbon_g": object_of({"low": AMOUNT, "high": AMOUNT, "grid": TEXT, "scope": {"const": "gpu"}}),
+            "prefix_hit_fraction": or_null(SHARE),
+            "preemptions": COUNT,
+            "kv_fraction": object_of({"mean": or_null(SHARE), "max": SHARE}),
+            "engine_steps": COUNT,
             "tier": {"enum": list(TIERS)},
-            "error": _object({"itl": band, "power": band}),
-            "timeline": _or_null(_replica_timeline(), "What charts are drawn from; bounded."),
-            "costliest_sessions": _or_null(_list(_costliest())),
+            "error": object_of({"itl": band, "power": band}),
+            "timeline": or_null(_replica_timeline(), "What charts are drawn from; bounded."),
+            "costliest_sessions": or_null(list_of(_costliest())),
         }
     )
 
 
 def _replica_timeline() -> Schema:
     shares = {"$ref": "#/$defs/replica_shares"}
-    return _object(
-        {"bin_s": _AMOUNT, "replicas": _COUNT, "fleet": shares, "first_replicas": _list(shares)},
+    return object_of(
+        {"bin_s": AMOUNT, "replicas": COUNT, "fleet": shares, "first_replicas": list_of(shares)},
         about="Shares of each bin by what replicas do; a state that never is has no key.",
     )
 
 
 def _costliest() -> Schema:
-    return _object(
+    return object_of(
         {
             "session_id": {"type": "integer"},
-            "name": _or_null(_TEXT),
-            "session_s": _AMOUNT,
-            "energy_j": _AMOUNT,
-            "isolated_energy_j": _or_null(_AMOUNT),
-            "cost_usd": _AMOUNT,
+            "name": or_null(TEXT),
+            "session_s": AMOUNT,
+            "energy_j": AMOUNT,
+            "isolated_energy_j": or_null(AMOUNT),
+            "cost_usd": AMOUNT,
         },
         about="Of the average view: its calls, the idleness it caused, its part of the rest.",
     )
