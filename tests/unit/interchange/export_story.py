@@ -5,7 +5,7 @@ from tracekit.provenance import Provenance
 from tracekit.schema import Kind
 from tracekit.trace import Trace, table_of, write_trace
 
-HOSTILE = '<script>alert("1")</script>,\n\u202eשלום 🦆 ' + "x" * 300
+HOSTILE = '<script>alert("1")</script>,\n\u202e\u05e9\u05dc\u05d5\u05dd 🦆 ' + "x" * 300
 SECRET = "the content of a prompt"
 
 
