@@ -66,3 +66,9 @@ def test_workflows_side_by_side(folder):
 def test_what_cannot_be_compared(folder, words, hint):
     _out, err = run("compare", *words, cwd=folder, code=2)
     assert hint in " ".join(err.split())
+
+
+def test_analyze_without_a_file_names_what_there_is(folder):
+    _out, err = run("analyze", cwd=folder, code=2)
+    assert "tracekit record -o" in err
+    assert "tracekit analyze" in err

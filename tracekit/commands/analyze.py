@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.commands.options import JSON, TRACE, FleetChoice, fleet_options
+from tracekit.commands.options import JSON, TRACE_OR_SAMPLES, FleetChoice, fleet_options
 
 if TYPE_CHECKING:
     from tracekit.trace import Trace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2"
 )
-@TRACE
+@TRACE_OR_SAMPLES
 @fleet_options
 @JSON
 def command(trace: Path, fleet: FleetChoice, as_json: bool) -> None:
