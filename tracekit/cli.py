@@ -36,6 +36,10 @@ REGISTRY: dict[str, Row] = {
     "record": Row("tracekit.commands.record", "Run a command and record its LLM calls, tools and GPU power."),
     "analyze": Row("tracekit.commands.analyze", "Show where a trace's time, tokens, joules and dollars go."),
     "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
+    "compare": Row(
+        "tracekit.commands.compare",
+        "Compare workflows: latency, energy, idle and cost as times a baseline.",
+    ),
     "validate": Row(
         "tracekit.commands.validate",
         "Hold the model of step time and power to measured rows: errors and a plot.",

@@ -1,6 +1,7 @@
 """The demo, end to end: a real engine, a real agent, a real recording, replayed on two replicas of three GPUs."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -69,3 +70,20 @@ def test_the_engines_own_metrics_are_sampled_and_agree_with_its_answers(demo):
     for counted, told in (("prompt_tokens", "input_tokens"), ("prefix_hit_tokens", "cached_tokens")):
         answered = sum(call[told] for call in calls)
         assert 0 < load[counted] <= answered  # what was counted before the first sample is not in it
+
+
+def test_agents_are_recorded_each_and_compared(tmp_path):
+    pytest.importorskip("xllamacpp", reason="needs the extra `demo`: pip install 'tracekit-replay[demo]'")
+    out, _err = run("demo", "--agents", "chat,tree", "--sessions", "1", "--json", cwd=tmp_path)
+    chat, tree = json.loads(out)["workflows"]
+    assert (chat["sessions"], chat["calls_per_session"]) == (1, 1)
+    assert (tree["sessions"], tree["calls_per_session"]) == (1, 18)
+    assert [replay["session_x"]["mean"] > 1 for replay in tree["replays"]] == [True] * 3
+    calls = Trace.open(tmp_path / "demo-trace-tree.parquet").rows(Kind.LLM_CALL).to_pylist()
+    spans = sorted((row["start_ns"], row["end_ns"]) for row in calls)
+    assert sum(after[0] < before[1] for before, after in pairwise(spans)) >= 2
+
+
+def test_an_unknown_agent_is_refused(tmp_path):
+    _out, err = run("demo", "--agents", "chat,reakt", cwd=tmp_path, code=2)
+    assert "Did you mean react" in err

@@ -13,7 +13,7 @@ from tracekit.commands.options import (
     JSON,
     REPORT,
     REPORT_FORMAT,
-    TRACE,
+    TRACE_OR_SAMPLES,
     FleetChoice,
     fleet_options,
 )
@@ -34,7 +34,7 @@ SESSIONS_SHOWN = 200
 @click.command(
     epilog="Example: tracekit analyze run.parquet --gpu A100-40 --gpu L40S --gpu H100 --replicas 2 -o report.html"
 )
-@TRACE
+@TRACE_OR_SAMPLES
 @fleet_options
 @click.option(
     "--serves",

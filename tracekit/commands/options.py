@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,26 @@ ASSUMED_MODEL = "Llama-3.1-8B"
 ASSUMED_GPU = "H100-SXM-80GB"
 
 TRACE = click.argument("trace", type=click.Path(path_type=Path))
+
+
+def _or_samples(_context: click.Context, _parameter: click.Parameter, trace: Path | None) -> Path:
+    """The trace; without one, a message that names those that came with the package."""
+    if trace is not None:
+        return trace
+    import tracekit.sample_traces
+
+    folder = Path(next(iter(tracekit.sample_traces.__path__)))
+    samples = sorted(folder.glob("*.parquet"))
+    words = "Give a trace. `tracekit record -o run.parquet -- CMD` makes one"
+    if not samples:
+        raise click.UsageError(f"{words}, and so does `tracekit demo`.")
+    listed = "\n".join(f"  tracekit analyze {shlex.quote(str(sample))}" for sample in samples)
+    raise click.UsageError(f"{words}; these came with tracekit ({folder / 'README.md'} says how):\n{listed}")
+
+
+TRACE_OR_SAMPLES = click.argument(
+    "trace", metavar="TRACE", required=False, callback=_or_samples, type=click.Path(path_type=Path)
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tracekit.demo.questions import QUESTIONS
+from tracekit.demo.stages import scripted
 from tracekit.demo.turn import Turn
 
 Message = dict[str, Any]
@@ -15,21 +16,25 @@ GENERIC_ANSWER: Final = Turn(
     "answer to this. Ask one of the demo's own questions to see a whole session."
 )
 
-_TURNS: Final = {question.text: question.turns for question in QUESTIONS}
+_TURNS: Final[dict[str, tuple[Turn, ...]]] = {question.text: question.turns for question in QUESTIONS} | {
+    line: turns for question in QUESTIONS for line, turns in scripted(question)
+}
 
 
 def next_turn(messages: Sequence[Message], *, tools_offered: bool) -> Turn:
-    """The turn that follows these messages; without tools, or off the script, a short generic answer.
+    """The turn that follows these messages; off the script, or to call tools without any, a short generic answer.
 
-    The conversation begins at the last user message that the script knows (earlier ones are examples); the
-    assistant messages since then say how many turns are done.
+    The conversation begins at the last user message whose first line the script knows; the assistant
+    messages since then say how many turns are done.
     """
     start = _last_known_question(messages)
-    if start is None or not tools_offered:
+    if start is None:
         return GENERIC_ANSWER
-    turns = _TURNS[text_of(messages[start])]
-    done = sum(message.get("role") == "assistant" for message in messages[start:])
-    return turns[done] if done < len(turns) else GENERIC_ANSWER
+    turns = _TURNS[_first_line(messages[start])]
+    done: int = sum(message.get("role") == "assistant" for message in messages[start:])
+    if done >= len(turns) or (turns[done].calls and not tools_offered):
+        return GENERIC_ANSWER
+    return turns[done]
 
 
 def text_of(message: Message) -> str:
@@ -40,10 +45,14 @@ def text_of(message: Message) -> str:
     return str(content or "")
 
 
+def _first_line(message: Message) -> str:
+    return text_of(message).partition("\n")[0]
+
+
 def _last_known_question(messages: Sequence[Message]) -> int | None:
     known = (
         index
         for index, message in enumerate(messages)
-        if message.get("role") == "user" and text_of(message) in _TURNS
+        if message.get("role") == "user" and _first_line(message) in _TURNS
     )
     return max(known, default=None)

@@ -6,9 +6,9 @@ import socket
 import httpx
 import pytest
 
-from tracekit.demo.agent import assembled
 from tracekit.demo.labels import LABELS, MODEL_ID
 from tracekit.demo.questions import QUESTIONS
+from tracekit.demo.session import assembled
 from tracekit.demo.tools import DEFINITIONS
 
 pytestmark = pytest.mark.demo
