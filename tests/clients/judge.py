@@ -4,7 +4,8 @@ What a case may promise: `unread` (the client did not read to the end, so usage 
 `sessions` (how many its calls make), `tools` ("serial" or "parallel": how its tools ran), `branches` (its calls run
 side by side), `late` (it reads a stream some time after asking for it), `unseen` (modes that cannot see it, with the
 reason), `told` (what is missed must be named in the trace), `varies` (its output is not the same each time), `races`
-(nor are its requests: results of tools go out in the order in which the tools end), `exit`, `calls`, `status`, `alone` (a process of its own), `model`, `base` ("argument": no base URL in the environment).
+(its requests are not: results of tools go out in the order in which the tools end), `exit`, `calls`, `status`, `alone`
+(a process of its own), `model`, `base` ("argument": no base URL in the environment).
 """
 
 from __future__ import annotations
