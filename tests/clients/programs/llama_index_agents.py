@@ -68,19 +68,19 @@ def responses(ask):
     show(OpenAIResponses(model=ask.model).complete(ask.prompt()).text)
 
 
-@case(sessions=1, tools="parallel")
+@case(sessions=1, tools="parallel", races=True)
 async def agent(ask):
     made = FunctionAgent(tools=ASYNC_TOOLS, llm=like(ask))
     show(str(await made.run(user_msg=ask.prompt(TWO_ASYNC))))
 
 
-@case(sessions=1, tools="serial")
+@case(sessions=1, tools="parallel", races=True)
 async def agent_blocking_tools(ask):
     made = FunctionAgent(tools=[get_weather, get_time], llm=like(ask), streaming=False)
     show(str(await made.run(user_msg=ask.prompt(TWO_TOOLS))))
 
 
-@case(sessions=1, tools="parallel")
+@case(sessions=1, tools="parallel", races=True)
 async def workflow(ask):
     made = AgentWorkflow.from_tools_or_functions(ASYNC_TOOLS, llm=like(ask))
     handler = made.run(user_msg=ask.prompt(TWO_ASYNC))
@@ -88,7 +88,7 @@ async def workflow(ask):
     show(sorted(kinds), str(await handler))
 
 
-@case(model=KNOWN, sessions=1, tools="parallel")
+@case(model=KNOWN, sessions=1, tools="parallel", races=True)
 async def agent_of_openai(ask):
     show(
         str(
@@ -105,7 +105,7 @@ async def react(ask):
     show(str(await made.run(user_msg=ask.prompt("<<say Thought: I can answer.\nAnswer: sunny>>"))))
 
 
-@case(alone=True, sessions=3)
+@case(alone=True, sessions=3, races=True)
 async def side_by_side(ask):
     jobs = [
         FunctionAgent(tools=ASYNC_TOOLS, llm=like(ask)).run(user_msg=ask.prompt(TWO_ASYNC, who=w))
