@@ -128,13 +128,13 @@ def compared(named: dict[str, Path], choice: FleetChoice) -> tuple[list[Any], li
 
 
 def _replayed(compiled: Any, fleets: Sequence[Any]) -> tuple[list[Any], list[str], dict[str, str]]:
-    from tracekit.analyzers.isolated import isolated_sessions_j
+    from tracekit.analyzers.isolated import isolated_sessions
     from tracekit.analyzers.replay import replay_on
     from tracekit.reports.document import replay_assumptions, replay_document, replay_sources
 
     replays = [replay_on(compiled.workload, fleet) for fleet in fleets]
     documents = [
-        replay_document(replay, isolated_sessions_j(compiled.workload, replay.fleet)) for replay in replays
+        replay_document(replay, isolated_sessions(compiled.workload, replay.fleet)) for replay in replays
     ]
     return documents, replay_assumptions(compiled, replays), replay_sources(replays)
 
