@@ -159,9 +159,8 @@ def paired(calls: list[Call], rows: list[dict[str, Any]]) -> list[tuple[Call, di
     left, pairs = list(rows), []
     for call in sorted(calls, key=lambda call: call.last.response_id is None):
         same = [row for row in left if row["response_id"] and row["response_id"] == call.last.response_id]
-        likely = (
-            same or [row for row in left if not row["response_id"] and row["api"] == call.last.api] or left
-        )
+        without_id = [row for row in left if not row["response_id"] and row["api"] == call.last.api]
+        likely = same or without_id or (left if len(rows) >= len(calls) else [])
         if likely:
             row = likely[0]
             left.remove(row)

@@ -132,7 +132,8 @@ INTRODUCTION = """\
 Real clients against a server that knows what it did, each case without the recorder and with it. *Recorded*: LLM
 calls in the trace, of those that the server got. *True tokens*: of the calls whose tokens the server told, those with
 the same input, output, cached, cache-write and reasoning tokens in the trace. *Broken*: cases that printed something
-else, ended otherwise, or sent other requests when they were recorded. *First token*: the trace's first token less the
+else, ended otherwise, or sent other requests when they were recorded (addresses aside: a proxy's is another).
+*First token*: the trace's first token less the
 moment the server sent it. *Tool window*: the larger of the errors of start and end, over tools that ran side by side.
 Modes: `default` has no options (hooks, and a proxy if the command is no Python), `inject` is `--usage inject`, `proxy`
 is `--proxy always`.

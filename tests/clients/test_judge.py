@@ -179,3 +179,7 @@ def test_content_in_the_trace_is_a_fault_of_the_run():
     run = recording(call_row() | {"url_path": f"/{casebook.KEY}"})
     assert any("API key" in fault for fault in judge_run(run))
     assert judge_run(recording(call_row())) == []
+
+
+def test_row_of_another_response_is_a_fault():
+    assert "fields" in faults(recording(call_row() | {"response_id": "other"}, attempt_row()))

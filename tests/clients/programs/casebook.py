@@ -135,7 +135,7 @@ def run_one(name):
             "raised",
             type(error).__module__,
             type(error).__qualname__,
-            str(error)[:300].replace(SERVER, "SERVER"),
+            str(error)[:300],
         )
         if os.environ.get("CLIENTS_DEBUG"):
             traceback.print_exc()

@@ -293,7 +293,7 @@ def gevent_requests(ask):
 THREE_BLIND = "three of eleven: -S, -I, an environment of its own"
 
 
-@case(alone=True, exit=137, unseen={"hooks": THREE_BLIND, "inject": THREE_BLIND}, told=True)
+@case(alone=True, exit=137, unseen={"default": THREE_BLIND, "inject": THREE_BLIND}, told=True)
 def eleven_calls_then_sigkill(ask):
     """The agent of the recorders' comparison: eleven calls, of which three are in processes that hooks cannot enter."""
     call(ask, "parent")
