@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from tests.unit.collectors.fake_server import RESPONSES_USAGE, TEXT, _responses_events
+from tests.unit.collectors.fake_server import RESPONSES_USAGE, TEXT, responses_events
 from tests.unit.collectors.proxy.conftest import Loop
 from tests.unit.collectors.proxy.test_forwarding import settled
 
@@ -46,7 +46,7 @@ class Server:
 
 async def respond(socket: web.WebSocketResponse, body: dict[str, Any]) -> None:
     words = set(body["model"].split("-"))
-    for event, _ in _responses_events(body, words):
+    for event, _ in responses_events(body, words):
         await socket.send_str(event.split(b"data: ")[1].strip().decode())
         if "cut" in words and b"output_text.delta" in event:
             await socket.close()
