@@ -208,7 +208,7 @@ def test_files_that_cannot_be_read(tmp_path, command, make, words):
         (("replay", "t.parquet", "--release", "poisson"), "--rate"),
         (("info",), "Give a TRACE"),
         (("recover", "nothing.spool"), "No recording in"),
-        (("analyze",), "Missing argument"),
+        (("analyze",), "Give a trace"),
     ],
 )
 def test_what_is_misspelt_or_missing(trace, words, hint):
