@@ -32,24 +32,22 @@ def print_power(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _print_sampler(folder, options.seconds)
+        _print_hour(folder, options.samples)
         _print_merge(folder, options.samples)
 
 
 def _print_sampler(folder: Path, seconds: float) -> None:
     (folder / "spool").mkdir()
-    steps = [
-        PowerStep(0.1 * step, [100.0 + (step * gpu) % 300 for gpu in range(GPUS)]) for step in range(6000)
-    ]
-    surroundings = environment(build(folder), FakeGpus(steps).write(folder / "play"))
+    surroundings = _fake_gpus(folder)
     command = [sys.executable, "-m", "tracekit.collectors.power_sampler", "--spool", str(folder / "spool")]
     process = subprocess.Popen(command, env=surroundings)
     time.sleep(SETTLED_SECONDS)
-    start_cpu_s, start_s, start_mb = _cpu_s(process.pid), time.monotonic(), _resident_mb(process.pid)
+    start_cpu_s, start_s, start_mb = _cpu_s(process.pid), time.monotonic(), resident_mb(process.pid)
     time.sleep(seconds)
     cpu_s, wall_s, end_mb = (
         _cpu_s(process.pid) - start_cpu_s,
         time.monotonic() - start_s,
-        _resident_mb(process.pid),
+        resident_mb(process.pid),
     )
     process.terminate()
     process.wait()
@@ -59,6 +57,24 @@ def _print_sampler(folder: Path, seconds: float) -> None:
         f"{start_cpu_s:.2f} s CPU to start; {start_mb:.1f} MB, then {end_mb:.1f} MB; {samples:,} samples",
         flush=True,
     )
+
+
+def _print_hour(folder: Path, samples: int) -> None:
+    command = [sys.executable, "-m", "benchmarks.power_hour", str(folder / "hour"), str(samples)]
+    told = told_by(command, _fake_gpus(folder))
+    start_mb, *later_mb = told["memory_mb"]
+    print(
+        f"memory over {told['samples']:,} samples: {start_mb:.1f} MB at the start, then by tenths "
+        f"{', '.join(f'{held:.1f}' for held in later_mb)} MB [flat]; {told['cpu_s']:.0f} s CPU",
+        flush=True,
+    )
+
+
+def _fake_gpus(folder: Path) -> dict[str, str]:
+    steps = [
+        PowerStep(0.1 * step, [100.0 + (step * gpu) % 300 for gpu in range(GPUS)]) for step in range(6000)
+    ]
+    return environment(build(folder), FakeGpus(steps).write(folder / "play"))
 
 
 def _print_merge(folder: Path, samples: int) -> None:
@@ -76,5 +92,6 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int | str) -> float:
+    """What a process holds, by its number or `self`."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6

@@ -50,8 +50,16 @@ class ClockServer(threading.Thread):
         super().__init__(daemon=True)
         family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        self._socket.bind((host, port))
+        try:
+            self._socket.bind((host, port))
+        except OSError:
+            self.close()
+            raise
         self.port: int = self._socket.getsockname()[1]
+
+    def close(self) -> None:
+        """Give the address back, of one that was not started."""
+        self._socket.close()
 
     def run(self) -> None:
         while True:

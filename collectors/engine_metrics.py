@@ -59,13 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="engine_metrics", description=__doc__)
     parser.add_argument("--spool", type=Path, required=True, help="directory that the records go to")
     parser.add_argument("--interval", type=float, default=INTERVAL_S, help="seconds between samples")
+    parser.add_argument("--parent", type=int, help="the process to end with; the one that started this")
     parser.add_argument("urls", nargs="*", help="what to read; nothing: the servers that the agent calls")
     options = parser.parse_args(arguments)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by who started us, till we listen
-    parent = os.getppid()
+    parent = options.parent or os.getppid()  # which may be another by now, if it is gone already
     writer = Writer(str(options.spool), Clock(os.environ.get("TRACEKIT_CLOCK")), is_agent=False)
     collector = Collector(options.spool, writer, options.interval)
     for url in options.urls:

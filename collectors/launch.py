@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracekit.collectors.engine.process import MetricsProcess
+from tracekit.collectors.companion import METRICS, SAMPLER, Companion
 from tracekit.collectors.hash_key import hash_key_file
 from tracekit.collectors.host_clock import boot_id
 from tracekit.collectors.inside.clock import Clock
@@ -30,7 +30,6 @@ from tracekit.collectors.inside.secret import (
     without_assignments,
 )
 from tracekit.collectors.inside.spool import LOST_SLOTS, Writer
-from tracekit.collectors.power.sampler_process import SamplerProcess
 from tracekit.collectors.proxy.beside import Proxy, ProxyDidNotStart
 from tracekit.errors import LaunchFailed, OutputRefused
 from tracekit.spool import LOCK_FILE, SPARE_PREFIX
@@ -195,8 +194,8 @@ def _write_run(directory: Path, run: Mapping[str, Any]) -> None:
 
 def _spare(directory: Path) -> str:
     """A directory for what this disk does not take: in the system's temporary folder, if that is another disk."""
-    temporary = tempfile.gettempdir()
     try:
+        temporary = tempfile.gettempdir()  # which fails where the whole file system is read-only
         if os.stat(temporary).st_dev == os.stat(directory).st_dev:
             return ""
         return tempfile.mkdtemp(prefix=SPARE_PREFIX)
@@ -254,17 +253,17 @@ class _Companions:
         self._run = run
         self._notes = notes
         self._mask = mask
-        self._metrics = MetricsProcess(directory, run["clock"], notes)
-        self._sampler = SamplerProcess(directory, run["clock"], notes)
+        self._metrics = Companion(METRICS, directory, run["clock"], notes)
+        self._sampler = Companion(SAMPLER, directory, run["clock"], notes)
         self.proxy: Proxy | None = None
 
     def read_engines(self, pages: Sequence[str] | None) -> None:
         if pages is not None:
-            self._metrics.start(pages, self._mask)
+            self._metrics.start(self._mask, pages)
 
     def sample_power(self, interval_s: float, ask_clocks: Sequence[str]) -> None:
         words = ["--stay", *(word for peer in ask_clocks for word in ("--ask-clock", peer))]
-        self._sampler.start(interval_s, self._mask, words)
+        self._sampler.start(self._mask, ["--interval", str(interval_s), *words])
 
     def forward(
         self, command: Sequence[str], surroundings: dict[str, str], variables: tuple[str, ...]
@@ -283,6 +282,7 @@ class _Companions:
     def stop(self, orphans: set[int]) -> None:
         """End all of them, but for a proxy that processes left behind still need."""
         self._metrics.hurry()
+        self._sampler.hurry()
         if self.proxy is not None and not self.proxy.release(orphans):
             _stop(self.proxy.pid)
         self._sampler.stop()
@@ -366,8 +366,10 @@ class _Watch:
             news = self._signals.next()
             if news is not None:
                 self._pass_on(*news)
-            elif self._proxy is not None:
-                self._proxy.tend()
+            else:
+                if self._proxy is not None:
+                    self._proxy.tend()
+                self._reap_orphans()
             self._on_tick()
         self._wait_for_orphans()
         code = os.waitstatus_to_exitcode(self._status or 0)
@@ -392,19 +394,29 @@ class _Watch:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._child, number)
 
+    def _reap_orphans(self) -> None:
+        """Take those that have ended, as init would: who waits for a daemon's end must not find it for ever."""
+        proxy = set() if self._proxy is None else {self._proxy.pid}
+        _reap(_children() - self._others - proxy - {self._child})
+
     def _wait_for_orphans(self) -> None:
         """Give processes that outlive the agent a moment to finish their records, and say who did not."""
         end = time.monotonic() + STRAGGLER_SECONDS
         if self._proxy is not None:
             self._others.add(self._proxy.pid)
         while (orphans := _children() - self._others) and time.monotonic() < end:
-            for orphan in orphans:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(orphan, os.WNOHANG)
+            _reap(orphans)
             time.sleep(0.01)
         self.orphans = _children() - self._others
         for orphan in sorted(self.orphans):
             self._notes.note("process_left_running", _name(orphan))
+
+
+def _reap(pids: set[int]) -> None:
+    """Take those that have ended."""
+    for pid in pids:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _children() -> set[int]:

@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return bool(stopped) or os.getppid() != parent
 
     wait = _until_a_signal()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked by who started us, till we listen
     _exchange_clocks(writer, options.answer_clock, options.ask_clock)
     Sampler(writer, options.interval).run(is_over, wait)
     while (options.stay or options.answer_clock) and not is_over():

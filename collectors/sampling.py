@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -10,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tracekit.collectors import launch
+from tracekit.collectors.companion import SAMPLER, Companion
 from tracekit.collectors.inside.clock import Clock
 from tracekit.collectors.inside.spool import Writer
-from tracekit.collectors.power.sampler_process import SamplerProcess
 from tracekit.errors import OutputRefused
 
 POLL_SECONDS = 0.1
+START_SECONDS = 10.0
+"""That the sampler may take to start, which counts for nothing of the duration."""
 
 
 def sample(
@@ -24,7 +27,7 @@ def sample(
     *,
     version: str = "",
     interval_s: float = 0.05,
-    duration_s: float | None = None,
+    duration_s: float = math.inf,
     answer_clock: str | None = None,
     ask_clocks: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
@@ -49,8 +52,9 @@ def sample(
     launch._fill_loss_counts(directory)
     lock = launch._locked(directory)
     notes = Writer(str(directory), Clock(run["clock"]), is_agent=False)
-    sampler = SamplerProcess(directory, run["clock"], notes)
-    words = [] if answer_clock is None else ["--answer-clock", answer_clock]
+    sampler = Companion(SAMPLER, directory, run["clock"], notes)
+    words = ["--interval", str(interval_s)]
+    words += [] if answer_clock is None else ["--answer-clock", answer_clock]
     words += [word for peer in ask_clocks for word in ("--ask-clock", peer)]
     stopped: list[int] = []
     previous = {
@@ -58,10 +62,13 @@ def sample(
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
-        sampler.start(interval_s, set(), words)
-        end_s = float("inf") if duration_s is None else time.monotonic() + duration_s
-        while not stopped and time.monotonic() < end_s and not sampler.is_over():
-            time.sleep(POLL_SECONDS if end_s - time.monotonic() > POLL_SECONDS else POLL_SECONDS / 20)
+        sampler.start(set(), words)
+        end_s = time.monotonic() + START_SECONDS + duration_s
+        is_ready = False
+        while not stopped and (left_s := end_s - time.monotonic()) > 0 and not sampler.is_over():
+            if not is_ready and sampler.has_written():
+                is_ready, end_s = True, time.monotonic() + duration_s
+            time.sleep(min(POLL_SECONDS, max(left_s, 0.001)))
     finally:
         sampler.stop()
         for number, handler in previous.items():

@@ -68,5 +68,6 @@ def _errors_ms(python: Path, proxy: str, streams: int) -> list[float]:
             subprocess.run(words, check=True, capture_output=True)
         truth = [json.loads(line) for line in log.read_text().splitlines()]
         calls = pl.from_arrow(Trace.open(trace).rows("llm_call", ["model", "first_token_ns"]))
+    calls = calls.with_columns(pl.col("model").cast(pl.String))
     joined = calls.join(pl.DataFrame(truth), on="model").filter(~pl.col("model").str.starts_with("-1"))
     return ((joined["first_token_ns"] - joined["first_ns"]) / 1e6).to_list()

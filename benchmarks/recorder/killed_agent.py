@@ -1,12 +1,12 @@
 """An agent that makes calls until it is killed, and writes each one's name in the statement after it.
 
-Threads and a forked child write to the same pipe; a line of at most 4 kB is written whole or not at all.
+Threads and a forked child write to the same pipe; a line of at most 4 kB is written whole or not at all. The first
+line is the id of its process, which leads a group of its own.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 
 import httpx2
@@ -24,7 +24,10 @@ def calls(base_url: str, name: str) -> None:
             os.write(1, f"{body['model']}\n".encode())
 
 
-def main(base_url: str) -> None:
+def main() -> None:
+    os.setpgid(0, 0)
+    os.write(1, f"{os.getpid()}\n".encode())
+    base_url = os.environ["OPENAI_BASE_URL"]
     if os.fork() == 0:
         calls(base_url, "child")
     threading.Thread(target=calls, args=(base_url, "thread")).start()
@@ -32,4 +35,4 @@ def main(base_url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

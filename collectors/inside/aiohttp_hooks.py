@@ -10,6 +10,8 @@ import functools
 import sys
 from weakref import ref
 
+from . import aiohttp_refusal
+from .aiohttp_refusal import CAN_REPEAT
 from .state import STATE
 
 TYPE_CHECKING = False
@@ -28,6 +30,7 @@ _REASONS = ("TimeoutError", "CancelledError", "KeyboardInterrupt")  # for which 
 
 def patch(library: ModuleType) -> None:
     """Hook this library's client, once."""
+    _wrap(library.ClientSession, "_request", aiohttp_refusal.hooked)
     _wrap(library.BaseConnector, "connect", _connect)
     _wrap(library.ClientRequest, "send", _send)
     _wrap(library.ClientResponse, "start", _start)
@@ -89,6 +92,7 @@ class Attempt:
             body,
             self._retry_count,
             start_ns=self._start_ns if is_late else None,
+            may_change=CAN_REPEAT.get(),
         )
 
     def piece(self, data: Any) -> None:
@@ -266,6 +270,8 @@ def _attach(response: Any, attempt: Attempt) -> None:
         encoding = headers.get("Content-Encoding", "")
         if encoding and _is_decoded(response, attempt.session):
             encoding = ""
+        if exchange.body is not None:
+            aiohttp_refusal.asked(response, exchange)
         exchange.headers(response.status, headers.get("Content-Type", ""), encoding)
         Listener(response.content, exchange)
     except Exception as error:

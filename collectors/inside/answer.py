@@ -9,21 +9,25 @@ if TYPE_CHECKING:
     from typing import Any
 
 _REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+_REASONING_DETAILS = "reasoning_details"  # OpenRouter's
+REASONING = frozenset((*_REASONING_KEYS, _REASONING_DETAILS))
+"""Under one of these names an answer has its reasoning."""
 
 
 class Answer:
     """One answer so far. Each `add_*` method takes one decoded object and says whether it carried output."""
 
+    response_id: str | None = None
+    model: str | None = None
+    finish_reason: str | None = None
+    error_type: str | None = None
+    is_complete = False
+    usage: dict[str, Any] | None = None
+    timings: dict[str, Any] | None = None
+    output_bytes = 0
+
     def __init__(self) -> None:
-        self.response_id: str | None = None
-        self.model: str | None = None
-        self.finish_reason: str | None = None
-        self.error_type: str | None = None
-        self.is_complete = False
-        self.usage: dict[str, Any] | None = None
-        self.timings: dict[str, Any] | None = None
         self.texts: list[str] = []  # the first choice's own text
-        self.output_bytes = 0
         self._calls: dict[Any, dict[str, str | None]] = {}
 
     @property
@@ -34,17 +38,21 @@ class Answer:
     @property
     def tool_calls(self) -> list[dict[str, str | None]]:
         """The tool calls that have an id or a name, in the order in which they began."""
-        return [call for call in self._calls.values() if call["id"] or call["name"]]
+        calls = self._calls
+        return [call for call in calls.values() if call["id"] or call["name"]] if calls else []
 
     def add_common(self, item: dict[str, Any]) -> None:
         """Take what every kind of object may carry at its top."""
         take = item.get
         self.response_id = self.response_id or label(take("id"))
         self.model = self.model or label(take("model"))
-        self.take_usage(take("usage"))
-        self.timings = take("timings") if isinstance(take("timings"), dict) else self.timings
-        if take("error"):
-            self.fail(take("error"))
+        usage, timings, error = take("usage"), take("timings"), take("error")
+        if usage and isinstance(usage, dict):
+            self.usage = usage
+        if isinstance(timings, dict):
+            self.timings = timings
+        if error:
+            self.fail(error)
         elif take("object") == "error":  # as vLLM said it until 2025
             self.fail(item)
 
@@ -98,10 +106,11 @@ def _is_another(call: dict[str, str | None], call_id: str | None, name: str | No
 
 def add_reasoning(answer: Answer, item: dict[str, Any]) -> bool:
     """Take the reasoning text of a message or delta, under whichever name the server gives it."""
-    if any(answer.add_text(item.get(key), is_answer=False) for key in _REASONING_KEYS):
-        return True
+    for key in _REASONING_KEYS:
+        if key in item and answer.add_text(item[key], is_answer=False):
+            return True
     has_output = False
-    for detail in items(item.get("reasoning_details")):  # OpenRouter's
+    for detail in items(item.get(_REASONING_DETAILS)):
         text = detail.get("text") or detail.get("summary") or detail.get("data")
         has_output = answer.add_text(text, is_answer=False) or has_output
     return has_output
@@ -126,7 +135,7 @@ def string(value: Any) -> str | None:
 
 def items(value: Any) -> list[dict[str, Any]]:
     """The objects in a JSON list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in value if isinstance(item, dict)] if value and isinstance(value, list) else []
 
 
 def object_of(item: dict[str, Any], key: str) -> dict[str, Any]:

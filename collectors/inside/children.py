@@ -42,9 +42,18 @@ def _goes_by_proxy(words: list[str], environment: Any) -> bool:
     loopback = STATE.loopback
     if loopback is None:
         return False
+    if _starts_clean(words):
+        return loopback.leads_here(words, {})
     if environment is None:
         return bool(loopback.unset) or loopback.leads_here(words, os.environ)
     return loopback.leads_here(words, environment)
+
+
+def _starts_clean(words: list[str]) -> bool:
+    """Whether this is `env -i`, whose program gets nothing but what stands beside it."""
+    if not words or os.path.basename(words[0]) != "env":
+        return False
+    return any(word in ("-", "-i", "--ignore-environment") for word in words[1:])
 
 
 def _note(program: str, why: str, *, by_proxy: bool) -> None:

@@ -7,7 +7,7 @@ import sys
 
 from .plain import name
 from .state import STATE
-from .trace_context import trace_identity
+from .trace_context import AGENTS, OTEL, trace_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,23 +58,20 @@ def thread_id() -> int:
 
 def whereabouts() -> dict[str, Any]:
     """The thread, the job that it does, and the asyncio task."""
-    thread = thread_id()
+    thread = _thread.get_ident()
     return {"thread": thread, "job": STATE.jobs.get(thread), "task": task_name()}
 
 
 def place() -> dict[str, Any]:
     """The keys every started span shares."""
     keys = whereabouts()
-    keys.update(
-        {
-            "session": session_id(),
-            "tool": STATE.tool.get(),
-            "agent_run": STATE.agent_run.get(),
-        }
-    )
-    conversation, trace = trace_identity()
-    if conversation is not None or trace is not None:
-        keys.update(trace_session=conversation, trace=trace)
+    keys["session"] = STATE.session.get() or session_id()
+    keys["tool"] = STATE.tool.get()
+    keys["agent_run"] = STATE.agent_run.get()
+    if OTEL in sys.modules or AGENTS in sys.modules:
+        conversation, trace = trace_identity()
+        if conversation is not None or trace is not None:
+            keys.update(trace_session=conversation, trace=trace)
     return keys
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
-from .answer import Answer, add_reasoning, items, object_of, string
+from .answer import REASONING, Answer, add_reasoning, items, object_of, string
 from .plain import real
 
 TYPE_CHECKING = False
@@ -15,22 +16,16 @@ if TYPE_CHECKING:
     Reader = Callable[[Answer, dict[str, Any]], bool]
 
 
-def chat_body(answer: Answer, body: dict[str, Any]) -> bool:
-    """Chat completions and legacy completions, also in Ollama's own words: the whole answer."""
-    return _choices(answer, body, "message")
-
-
-def chat_event(answer: Answer, event: dict[str, Any]) -> bool:
-    """Chat completions and legacy completions, also in Ollama's own words: one chunk."""
-    return _choices(answer, event, "delta")
-
-
-def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
+def _chat(message_key: str, answer: Answer, item: dict[str, Any]) -> bool:
+    """Chat completions and legacy completions, also in Ollama's own words."""
     answer.add_common(item)
     if "done" in item and "choices" not in item:
         return _ollama(answer, item)
     has_output = False
-    for choice in items(item.get("choices")):
+    choices = item.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if not isinstance(choice, dict):
+            continue
         index = choice.get("index") or 0
         message = choice.get(message_key)
         if isinstance(message, dict):
@@ -39,7 +34,8 @@ def _choices(answer: Answer, item: dict[str, Any], message_key: str) -> bool:
             has_output = answer.add_text(choice["text"], is_answer=index == 0) or has_output
         if choice.get("finish_reason"):
             answer.finish(choice["finish_reason"])
-            answer.take_usage(choice.get("usage"))  # where Moonshot puts it
+            if "usage" in choice:
+                answer.take_usage(choice["usage"])  # where Moonshot puts it
     if "x_groq" in item:
         answer.take_usage(object_of(item, "x_groq").get("usage"))
     return has_output
@@ -71,13 +67,17 @@ def _message(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
         has_output = answer.add_text(content, is_answer=choice == 0)
         if len(message) == 1 and content is not None:  # the usual chunk of a stream: nothing but content
             return has_output
-    has_output = add_reasoning(answer, message) or has_output
-    has_output = answer.add_text(message.get("refusal"), is_answer=False) or has_output
-    if isinstance(message.get("audio"), dict):
-        audio = message["audio"]
+    if not REASONING.isdisjoint(message):
+        has_output = add_reasoning(answer, message) or has_output
+    refusal, audio = message.get("refusal"), message.get("audio")
+    if refusal:
+        has_output = answer.add_text(refusal, is_answer=False) or has_output
+    if isinstance(audio, dict):
         has_output = answer.add_text(audio.get("transcript"), is_answer=False) or has_output
         has_output = bool(audio.get("data")) or has_output
-    return _calls(answer, message, choice) or has_output
+    if message.get("tool_calls") or message.get("function_call"):
+        has_output = _calls(answer, message, choice) or has_output
+    return has_output
 
 
 def _pieces(answer: Answer, content: list[Any], choice: Any) -> bool:
@@ -93,8 +93,9 @@ def _pieces(answer: Answer, content: list[Any], choice: Any) -> bool:
 
 def _calls(answer: Answer, message: dict[str, Any], choice: Any) -> bool:
     calls = items(message.get("tool_calls"))
-    if isinstance(message.get("function_call"), dict):
-        calls.append({"function": message["function_call"], "index": "function_call"})
+    function_call = message.get("function_call")
+    if isinstance(function_call, dict):
+        calls.append({"function": function_call, "index": "function_call"})
     has_output = False
     for position, call in enumerate(calls):
         function = object_of(call, "function") or object_of(call, "custom")
@@ -232,6 +233,10 @@ def plain_body(answer: Answer, body: dict[str, Any]) -> bool:
     return False
 
 
+chat_body: Reader = partial(_chat, "message")
+"""The whole answer to a chat or a legacy completion."""
+chat_event: Reader = partial(_chat, "delta")
+"""One chunk of it."""
 BODY: dict[str, Reader] = {
     "chat": chat_body,
     "completions": chat_body,

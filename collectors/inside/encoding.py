@@ -107,6 +107,8 @@ def _first_importable(*names: str) -> Any:
 
 
 _MAGIC = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
+COMPRESSED = tuple(magic for magic, _ in _MAGIC)
+"""What bodies begin with that `decoded_body` has to look at."""
 _DECODERS: dict[str, Callable[[], Callable[[bytes], bytes] | None]] = {
     "gzip": lambda: _Gzip().decode,
     "x-gzip": lambda: _Gzip().decode,

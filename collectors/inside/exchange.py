@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 
+from .beginning import Beginnings
 from .context import place, scope_id
-from .encoding import decoded_body
+from .encoding import COMPRESSED, decoded_body
 from .identity import hashing
 from .injection import NEEDLESS, injected
+from .json_text import or_null, parsed, quoted, spelled
 from .loopback import TWIN_HEADER
 from .plain import counted, digits, label
-from .request import request_facts
+from .request import request_text
 from .response import Reading, http_error_type
 from .state import STATE
 from .wire import api_of, is_call
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
 
 KEPT_BYTES = 64 * 1024 * 1024
 TAIL_BYTES = 64 * 1024  # of what comes after that; the last events hold the token counts
+_KNOWN_ADDRESSES = 256
+_NO_TIMES = '"first_token_ns":null,"last_token_ns":null,"chunk_count":null,"chunk_gap_us":null'
+_beginnings = Beginnings()
 _CANCELLED = ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "Cancelled")
 
 
@@ -48,6 +54,7 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     twin: str | None = None,
     start_ns: int | None = None,
     caller: dict[str, Any] | None = None,
+    may_change: bool = True,
 ) -> Exchange | None:
     """Start watching a request if it is an LLM call; None if it is not, or somebody watches it already.
 
@@ -62,19 +69,22 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     start_ns : when the send began, if its body could only be read as it was sent; nothing in such a request, nor
         in one whose body is compressed, can be replaced.
     caller : keys that say where the call comes from, beside or in place of where this code runs.
+    may_change : whether a server's refusal of what is added could be kept from the agent.
     """
     writer = STATE.writer
     api = api_of(method, url[3])
     if writer is None or api is None or STATE.observed.get():
         return None
-    sent, body = body, decoded_body(body) if body else None
+    sent = body
+    if body and body.startswith(COMPRESSED):
+        body = decoded_body(body)
     true_url = None if STATE.loopback is None else STATE.loopback.true_url(url)
     if true_url is not None:
         if not body:
             return None  # the proxy will read it
         exchange = observe(
             transport, method, true_url, sent, retry_count,
-            clock_point=clock_point, start_ns=start_ns, caller={"by_proxy": True},
+            clock_point=clock_point, start_ns=start_ns, caller={"by_proxy": True}, may_change=may_change,
         )  # fmt: skip
         if exchange is not None:
             exchange.added_headers[TWIN_HEADER] = exchange.id
@@ -82,18 +92,18 @@ def observe(  # noqa: PLR0913  (what a transport knows of a request)
     if not body:
         STATE.note("request_not_read", api)  # a streamed or compressed body: perhaps a call, perhaps not
         return None
-    try:
-        request = json.loads(body)
-    except (ValueError, RecursionError):
+    text = _request_text(api, body, url[3])
+    if text is None:
         return None
-    if not is_call(api, request, url[3]):
-        return None
-    facts = request_facts(api, request, body, url[3], hashing())
+    address = _address_text(transport, clock_point, *url, retry_count)
     beside = dict(caller or {})
-    beside.update(_content(request, body) if twin is None else {"twin": label(twin)})
-    exchange = Exchange(writer, api, transport, url, facts, retry_count, clock_point, beside, start_ns)
-    if start_ns is None and body is sent:
-        exchange.ask_for_usage(url, request, body)
+    if twin is not None:
+        beside["twin"] = label(twin)
+    elif STATE.content != "none":
+        beside.update(_content(body))
+    exchange = Exchange(writer, api, address, text, beside, start_ns)
+    if may_change and start_ns is None and body is sent and STATE.usage == "inject":
+        exchange.ask_for_usage(url, _value(body), body)
     return exchange
 
 
@@ -105,31 +115,30 @@ class Exchange:
     id : its record's.
     body : what to send in place of the agent's body; None to send that.
     added_headers : headers to send beside the agent's.
+    was_refused : the answer, read to its end, was a refusal of what the exchange added.
     """
 
     __slots__ = (
-        "_api", "_chunks", "_content_type", "_encoding", "_ended", "_injection", "_keeps_content", "_now", "_pid",
-        "_size", "_stamps", "_status", "_tail", "_writer", "added_headers", "body", "id",
+        "_api", "_chunks", "_content_type", "_encoding", "_injection", "_keeps_content", "_now", "_pid", "_size",
+        "_stamps", "_status", "_tail", "_writer", "added_headers", "body", "id", "is_over", "was_refused",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913, PLR0917  (what `observe` was told, as it was told)
+    def __init__(
         self,
         writer: Writer,
         api: str,
-        transport: str,
-        url: tuple[str, str, int | None, str],
-        facts: dict[str, Any],
-        retry_count: str | None,
-        clock_point: str = "app_read",
-        beside: dict[str, Any] | None = None,
-        start_ns: int | None = None,
+        address: str,
+        request: str,
+        beside: dict[str, Any],
+        start_ns: int | None,
     ) -> None:
+        """Write the start; `address` and `request` are JSON, `beside` is what else there is to say."""
         self._writer = writer
         self._api = api
         self._now = writer.clock.now_ns
         self._pid = os.getpid()
-        self.id = writer.new_id()
-        self._ended = False
+        self.id = writer.new_id(self._pid)
+        self.is_over = self.was_refused = False
         self.body: bytes | None = None
         self.added_headers: dict[str, str] = {}
         self._injection: Injection | None = None
@@ -139,22 +148,16 @@ class Exchange:
         self._stamps: list[int] = []
         self._tail = b""
         self._size = 0
+        self._keeps_content = "content" in beside
         fields: dict[str, Any] = {"id": self.id, "pid": self._pid}
         fields.update(place())
-        fields.update(
-            scope=scope_id(writer.new_id),
-            transport=transport,
-            clock_point=clock_point,
-            scheme=label(url[0]),
-            host=label(_host(url[1])),
-            port=counted(url[2], 32),
-            path=label(_path(url[3])),
-            retry_count=digits(retry_count),
-            request=facts,
+        fields["scope"] = STATE.scope.get() or scope_id(writer.new_id)
+        fields.update(beside)
+        ns = self._now() if start_ns is None else start_ns
+        where = spelled(fields)[1:-1]
+        writer.write_text(
+            f'{{"t":"attempt_start","ns":{ns},{where},{address},"request":{request}}}\n', self._pid
         )
-        fields.update(beside or {})
-        self._keeps_content = "content" in fields
-        writer.write("attempt_start", self._now() if start_ns is None else start_ns, fields)
 
     def ask_for_usage(
         self, url: tuple[str, str, int | None, str], request: dict[str, Any], body: bytes
@@ -204,79 +207,127 @@ class Exchange:
 
     def end(self, error: BaseException | None = None, *, closed_early: bool = False) -> None:
         """Nothing more will come: the body is over, or `error` ended it, or the agent closed it early."""
-        if self._ended or self._pid != os.getpid():
+        if self.is_over or self._pid != os.getpid():
             return
-        self._ended = True
+        self.is_over = True
         ns = self._now()
         try:
-            fields = self._outcome(error, closed_early)
+            text = self._outcome(error, closed_early)
         except Exception as failure:
             STATE.failed("response", failure)
-            fields = self._bare_outcome(error, closed_early)
+            text = self._outcome_text(*self._bare_verdict(error, closed_early))
         self._chunks, self._stamps = [], []
-        self._writer.write("attempt_end", ns, fields)
+        self._writer.write_text(f'{{"t":"attempt_end","ns":{ns},"id":"{self.id}",{text}}}\n', self._pid)
 
-    def _outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
-        fields = self._bare_outcome(error, closed_early)
+    def _outcome(self, error: BaseException | None, closed_early: bool) -> str:
         if self._status is None or not self._chunks:
-            return fields
+            return self._outcome_text(*self._bare_verdict(error, closed_early))
         chunks, stamps = self._chunks, self._stamps
         if self._tail and not self._encoding:
             chunks, stamps = [*chunks, b"\n\n" + self._tail], [*stamps[: len(chunks)], stamps[-1]]
         reading = Reading(self._api, chunks, stamps, self._encoding, self._content_type)
-        fields.update(reading.times())
-        fields["response"] = reading.facts(hashing())
+        times = spelled(reading.times())[1:-1] if reading.is_stream else _NO_TIMES
+        response = reading.text(
+            STATE.hashing or hashing(), "server" if self._injection is None else "injected"
+        )
         if self._injection is not None:
-            self._learn(self._injection, fields["response"], reading)
+            self._learn(self._injection, reading)
         if self._keeps_content:
-            from .content import response_content
+            response += self._content_text(reading)
+        if error is None and self._status < 300:
+            status, error_type = _verdict(reading, closed_early, cut=bool(self._tail))
+        else:
+            status, error_type = self._bare_verdict(error, closed_early)
+            if self._status >= 300:
+                error_type = http_error_type(self._status, reading)
+        return self._outcome_text(status, error_type, times, response)
 
-            fields["content"] = response_content(self._api, reading.body, reading.is_stream)
-        if self._status >= 300:
-            fields["error_type"] = http_error_type(self._status, reading)
-        elif error is None:
-            fields.update(_verdict(reading, closed_early, cut=bool(self._tail)))
-        return fields
+    def _outcome_text(
+        self, status: str, error_type: str | None, times: str = _NO_TIMES, response: str = "null"
+    ) -> str:
+        http_status = counted(self._status, 32)
+        first_byte_ns = self._stamps[0] if self._stamps else "null"
+        return (
+            f'"status":"{status}","http_status":{or_null(http_status, http_status)},'
+            f'"error_type":{quoted(error_type)},"first_byte_ns":{first_byte_ns},{times},'
+            f'"response_bytes":{self._size},"response":{response}'
+        )
 
-    def _learn(self, injection: Injection, response: dict[str, Any], reading: Reading) -> None:
-        """Say where the usage comes from, and whether to ask this server again."""
-        if response["usage_source"] == "server":
-            response["usage_source"] = "injected"
+    def _content_text(self, reading: Reading) -> str:
+        from .content import response_content
+
+        return f',"content":{quoted(response_content(self._api, reading.body, reading.is_stream))}'
+
+    def _learn(self, injection: Injection, reading: Reading) -> None:
+        """Find out whether to ask this server again."""
         if self._status is not None and (self._status >= 400 or reading.answer.error_type):
-            injection.refused(max(self._status, 400), b"".join(self._chunks), self._encoding)
+            self.was_refused = injection.refused(
+                max(self._status, 400), b"".join(self._chunks), self._encoding
+            )
         elif reading.answer.timings:
             injection.remember(NEEDLESS)
 
-    def _bare_outcome(self, error: BaseException | None, closed_early: bool) -> dict[str, Any]:
-        status, error_type = "cancelled" if closed_early else "ok", None
+    def _bare_verdict(self, error: BaseException | None, closed_early: bool) -> tuple[str, str | None]:
+        """Status and type of the error as far as they are known without the body."""
         if error is not None:
             error_type = label(type(error).__name__)
-            status = "cancelled" if error_type in _CANCELLED else "error"
-        elif self._status is not None and self._status >= 300:
-            status, error_type = "error", http_error_type(self._status, None)
-        return {
-            "id": self.id,
-            "status": status,
-            "http_status": counted(self._status, 32),
-            "error_type": error_type,
-            "first_byte_ns": self._stamps[0] if self._stamps else None,
-            "first_token_ns": None,
-            "last_token_ns": None,
-            "chunk_count": None,
-            "chunk_gap_us": None,
-            "response_bytes": self._size,
-            "response": None,
-        }
+            return "cancelled" if error_type in _CANCELLED else "error", error_type
+        if self._status is not None and self._status >= 300:
+            return "error", http_error_type(self._status, None)
+        return "cancelled" if closed_early else "ok", None
 
 
-def _content(request: dict[str, Any], body: bytes) -> dict[str, Any]:
+def _request_text(api: str, body: bytes, path: str) -> str | None:
+    """What is kept of a request, in JSON; None if it is no call."""
+    keyed = STATE.hashing or hashing()
+    text = _beginnings.text(api, body, path, keyed)
+    if text is not None:
+        return text
+    request = _value(body)
+    return request_text(api, request, body, path, keyed) if is_call(api, request, path) else None
+
+
+def _value(body: bytes) -> Any:
+    """The JSON value that a request is; None if it is none."""
+    try:
+        return parsed(body.decode())
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return json.loads(body)  # UTF-16, a byte order mark, half a pair
+    except (ValueError, RecursionError):
+        return None
+
+
+@lru_cache(maxsize=_KNOWN_ADDRESSES)
+def _address_text(
+    transport: str,
+    clock_point: str,
+    scheme: str,
+    host: str,
+    port: int | None,
+    path: str,
+    retry_count: str | None,
+) -> str:
+    """Where a request goes, as members of a JSON object."""
+    fields = {
+        "transport": transport,
+        "clock_point": clock_point,
+        "scheme": label(scheme),
+        "host": label(_host(host)),
+        "port": counted(port, 32),
+        "path": label(_path(path)),
+        "retry_count": digits(retry_count),
+    }
+    return spelled(fields)[1:-1]
+
+
+def _content(body: bytes) -> dict[str, Any]:
     """The request's text for the record, if `--content` asks for it."""
-    if STATE.content == "none":
-        return {}
     try:
         from .content import request_content
 
-        return {"content": request_content(request, body)}
+        return {"content": request_content(_value(body), body)}
     except Exception as error:
         STATE.failed("content", error)
         return {}
@@ -292,15 +343,15 @@ def _path(path: str) -> str:
     return path.partition("?")[0].partition("#")[0] if isinstance(path, str) else path
 
 
-def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> dict[str, Any]:
+def _verdict(reading: Reading, closed_early: bool, *, cut: bool) -> tuple[str, str | None]:
     """How a response that raised nothing went; many clients stop reading at the last event."""
     answer = reading.answer
     if answer.error_type is not None:
-        return {"status": "error", "error_type": answer.error_type}
+        return "error", answer.error_type
     if answer.is_complete:
-        return {"status": "ok"}
+        return "ok", None
     if closed_early:
-        return {"status": "cancelled"}
+        return "cancelled", None
     if reading.is_stream and not reading.is_unreadable and not cut:
-        return {"status": "error", "error_type": "stream_truncated"}
-    return {"status": "ok"}
+        return "error", "stream_truncated"
+    return "ok", None

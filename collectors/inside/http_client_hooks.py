@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 
 from .http_body import Body
+from .http_client_refusal import can_open, is_free, look, may_refuse
 from .http_framing import Framing
 from .outgoing import Outgoing, outgoing
 from .state import STATE
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .exchange import Exchange
+    from .wire_file import Ahead
 
 _KEY = "_tracekit_outgoing"  # in a connection's own dictionary, from its request to its response
 
@@ -64,11 +66,17 @@ def _request(original: Any) -> Any:
             kwargs["headers"] = headers
         if sent is None:
             return original(self, method, url, body, *args, **kwargs)
-        if sent.exchange is not None:
-            body = _change(sent.exchange, body, kwargs)
+        exchange = sent.exchange
+
+        def send(connection: Any) -> Any:
+            words = dict(kwargs)
+            changed = body if exchange is None else _change(exchange, body, words)
+            return original(connection, method, url, changed, *args, **words)
+
+        sent.again = send
         sent.is_sending = True
         try:
-            return original(self, method, url, body, *args, **kwargs)
+            return send(self)
         except BaseException as error:
             _failed(self, sent, error)
             raise
@@ -88,6 +96,7 @@ def _observed(connection: Any, method: str, url: str, body: Any, headers: Any) -
         if sent is not None:
             connection.__dict__[_KEY] = sent
             data = body.encode("utf-8", "replace") if isinstance(body, str) else bytes(body)
+            sent.is_last = "close" in (_header(headers, "connection") or "").lower()
             sent.observe(data, _header(headers, "x-stainless-retry-count"))
     except Exception as error:
         STATE.failed("observe", error)
@@ -191,17 +200,39 @@ def _getresponse(original: Any) -> Any:
             sent.sent()
         except Exception as error:
             STATE.failed("observe", error)
+        ahead = None
         try:
-            response = original(self, *args, **kwargs)
+            response = original(self)
+            exchange = sent.exchange
+            if exchange is not None and may_refuse(response, exchange):
+                is_refused, ahead = look(response, exchange)
+                is_same = is_free(response, ahead, is_last=sent.is_last)
+                if is_refused and sent.again is not None and (is_same or can_open(self)):
+                    response.close()
+                    if not is_same:
+                        self.close()
+                    _send_again(self, sent)
+                    response, ahead = original(self), None
         except BaseException as error:
             _quietly_end(sent, error)
             raise
-        exchange, sent.exchange = sent.exchange, None
+        sent.exchange = sent.again = None
         if exchange is not None:
-            _attach(response, exchange)
+            _attach(response, exchange, ahead)
         return response
 
     return getresponse
+
+
+def _send_again(connection: Any, sent: Outgoing) -> None:
+    """Send the agent's own request, which nobody is to take for another one."""
+    connection.__dict__[_KEY] = sent
+    sent.is_sending = True
+    try:
+        sent.again(connection)  # type: ignore[misc]  # the caller looked
+    finally:
+        sent.is_sending = False
+        connection.__dict__.pop(_KEY, None)
 
 
 def _quietly_end(sent: Outgoing, error: BaseException) -> None:
@@ -211,7 +242,7 @@ def _quietly_end(sent: Outgoing, error: BaseException) -> None:
         STATE.failed("end", failure)
 
 
-def _attach(response: Any, exchange: Exchange) -> None:
+def _attach(response: Any, exchange: Exchange, ahead: Ahead | None) -> None:
     """Listen to what the response reads from here on."""
     try:
         headers = response.headers
@@ -222,7 +253,7 @@ def _attach(response: Any, exchange: Exchange) -> None:
             exchange.end()  # no body, or a stand-in's
             return
         framing = Framing(is_chunked=bool(response.chunked), length=response.length)
-        response.fp = listened(response.fp, Body(exchange, framing))
+        response.fp = listened(response.fp, Body(exchange, framing), ahead)
     except Exception as error:
         STATE.failed("attach", error)
         exchange.end()

@@ -10,6 +10,8 @@ import functools
 
 from . import httpx_upload
 from .exchange import Exchange, observe
+from .httpx_address import address_of
+from .httpx_headers import content_headers, retry_count
 from .httpx_refusal import accepted, accepted_async, may_refuse
 from .state import STATE
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from types import ModuleType
     from typing import Any
-
-_PORTS = {"http": 80, "https": 443}
 
 
 def patch(library: ModuleType) -> None:
@@ -49,14 +49,10 @@ def _sync_send(original: Any, library: ModuleType, tee: Any) -> Any:
             return httpx_upload.send(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
-            response = original(self, _sent(request, exchange), *args, **kwargs)
-            if may_refuse(response, exchange):
-                response = accepted(
-                    library,
-                    response,
-                    exchange,
-                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
-                )
+            if exchange.body is None and not exchange.added_headers:
+                response = original(self, request, *args, **kwargs)
+            else:
+                response = _sent_changed(library, exchange, original, self, request, *args, **kwargs)
         except BaseException as error:
             _quietly_end(exchange, error)
             raise
@@ -79,13 +75,11 @@ def _async_send(original: Any, library: ModuleType, tee: Any) -> Any:
             return await httpx_upload.send_async(original, self, request, attach, *args, **kwargs)
         token = STATE.observed.set(True)
         try:
-            response = await original(self, _sent(request, exchange), *args, **kwargs)
-            if may_refuse(response, exchange):
-                response = await accepted_async(
-                    library,
-                    response,
-                    exchange,
-                    lambda: original(self, _sent(request, exchange), *args, **kwargs),
+            if exchange.body is None and not exchange.added_headers:
+                response = await original(self, request, *args, **kwargs)
+            else:
+                response = await _sent_changed_async(
+                    library, exchange, original, self, request, *args, **kwargs
                 )
         except BaseException as error:
             _quietly_end(exchange, error)
@@ -102,28 +96,46 @@ def _observe(transport: str, request: Any) -> Exchange | None:
     try:
         if request.method != "POST":
             return None
-        url = request.url
-        address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
-        body = _body(request)
-        if body is None and httpx_upload.is_streamed(request):
-            return None
-        return observe(transport, "POST", address, body, request.headers.get("x-stainless-retry-count"))
+        body = getattr(request, "_content", None)
+        if not isinstance(body, bytes):
+            body = _redirected_body(request)
+            if body is None and httpx_upload.is_streamed(request):
+                return None
+        return observe(transport, "POST", address_of(request.url), body, retry_count(request.headers))
     except Exception as error:
         STATE.failed("observe", error)
         return None
 
 
-def _body(request: Any) -> bytes | None:
-    """The request's bytes, if they are in memory; behind a redirect only its stream has them."""
-    body = getattr(request, "_content", None)
-    if body is None:
-        body = getattr(getattr(request, "stream", None), "_stream", None)
+def _redirected_body(request: Any) -> bytes | None:
+    """The request's bytes, if they are in memory although the request has none: behind a redirect its stream does."""
+    body = getattr(getattr(request, "stream", None), "_stream", None)
     return body if isinstance(body, bytes) else None
 
 
-def _sent(request: Any, exchange: Exchange) -> Any:
+def _sent_changed(
+    library: ModuleType, exchange: Exchange, send: Any, client: Any, request: Any, *args: Any, **kwargs: Any
+) -> Any:
+    response = send(client, _changed(request, exchange), *args, **kwargs)
+    if may_refuse(response, exchange):
+        again = lambda: send(client, _changed(request, exchange), *args, **kwargs)  # noqa: E731
+        response = accepted(library, response, exchange, again)
+    return response
+
+
+async def _sent_changed_async(
+    library: ModuleType, exchange: Exchange, send: Any, client: Any, request: Any, *args: Any, **kwargs: Any
+) -> Any:
+    response = await send(client, _changed(request, exchange), *args, **kwargs)
+    if may_refuse(response, exchange):
+        again = lambda: send(client, _changed(request, exchange), *args, **kwargs)  # noqa: E731
+        response = await accepted_async(library, response, exchange, again)
+    return response
+
+
+def _changed(request: Any, exchange: Exchange) -> Any:
     """The request that goes over the wire; the agent's own object never changes."""
-    if exchange.body is None and not exchange.added_headers:
+    if exchange.body is None and not exchange.added_headers:  # refused meanwhile
         return request
     try:
         headers = request.headers.copy()
@@ -147,18 +159,18 @@ def _sent(request: Any, exchange: Exchange) -> Any:
 
 def _attach(response: Any, exchange: Exchange, tee: Any, request: Any) -> None:
     try:
-        response.request = request
-        headers = response.headers
+        if exchange.body is not None or exchange.added_headers:
+            response.request = request  # another one went out
         content = getattr(response, "_content", None)
-        encoding = "" if isinstance(content, bytes) else headers.get("content-encoding", "")
-        exchange.headers(response.status_code, headers.get("content-type", ""), encoding)
+        content_type, encoding = content_headers(response.headers)
+        exchange.headers(response.status_code, content_type, "" if isinstance(content, bytes) else encoding)
         if isinstance(
             content, bytes
         ):  # a transport of the agent's own, a cache or a mock: nobody will read a stream
             shown = exchange.chunk(content) + exchange.rest()
             if shown != content:
                 response._content = shown
-                headers["content-length"] = str(len(shown))
+                response.headers["content-length"] = str(len(shown))
             exchange.end()
             return
         response.stream = tee(response.stream, exchange)
@@ -178,18 +190,21 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
     class Tee:
         """What both tees share: the stream behind, and the end when nobody holds the stream any more."""
 
+        __slots__ = ("_tracekit_exchange", "_tracekit_stream")
+
         def __init__(self, stream: Any, exchange: Exchange) -> None:
             self._tracekit_stream = stream
             self._tracekit_exchange = exchange
 
         def __getattr__(self, name: str) -> Any:
-            stream = self.__dict__.get("_tracekit_stream")
-            if stream is None:
+            if name in Tee.__slots__:  # of one that was never made whole, such as a copy
                 raise AttributeError(name)
-            return getattr(stream, name)
+            return getattr(self._tracekit_stream, name)
 
         def __del__(self) -> None:
-            _quietly_end(self.__dict__.get("_tracekit_exchange"), closed_early=True)
+            exchange = getattr(self, "_tracekit_exchange", None)
+            if exchange is not None and not exchange.is_over:
+                _quietly_end(exchange, closed_early=True)
 
     class SyncTee(Tee, library.SyncByteStream):  # type: ignore[name-defined,misc]
         def __iter__(self) -> Iterator[bytes]:
@@ -200,7 +215,7 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
                     shown = chunk(data)
                     if shown or not data:
                         yield shown
-                rest = exchange.rest()
+                rest = b"" if exchange.body is None else exchange.rest()
                 if rest:
                     yield rest
             except GeneratorExit:
@@ -215,7 +230,8 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
             try:
                 self._tracekit_stream.close()
             finally:
-                _quietly_end(self._tracekit_exchange, closed_early=True)
+                if not self._tracekit_exchange.is_over:
+                    _quietly_end(self._tracekit_exchange, closed_early=True)
 
     class AsyncTee(Tee, library.AsyncByteStream):  # type: ignore[name-defined,misc]
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -227,7 +243,7 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
                     shown = chunk(data)
                     if shown or not data:
                         yield shown
-                rest = exchange.rest()
+                rest = b"" if exchange.body is None else exchange.rest()
                 if rest:
                     yield rest
             except GeneratorExit:
@@ -246,16 +262,16 @@ def _tees(library: ModuleType) -> tuple[type[Any], type[Any]]:
             try:
                 await self._tracekit_stream.aclose()
             finally:
-                _quietly_end(self._tracekit_exchange, closed_early=True)
+                if not self._tracekit_exchange.is_over:
+                    _quietly_end(self._tracekit_exchange, closed_early=True)
 
     return SyncTee, AsyncTee
 
 
 def _quietly_end(
-    exchange: Exchange | None, error: BaseException | None = None, *, closed_early: bool = False
+    exchange: Exchange, error: BaseException | None = None, *, closed_early: bool = False
 ) -> None:
     try:
-        if exchange is not None:
-            exchange.end(error, closed_early=closed_early)
+        exchange.end(error, closed_early=closed_early)
     except Exception:  # an interpreter that is shutting down has taken its modules apart
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .exchange import Exchange, observe
+from .httpx_address import address_of
 from .state import STATE
 from .wire import api_of
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 LARGEST_BODY = 64 * 1024 * 1024
-_PORTS = {"http": 80, "https": 443}
 
 
 class Upload:
@@ -24,10 +24,9 @@ class Upload:
     """
 
     def __init__(self, library: str, request: Any, start_ns: int) -> None:
-        url = request.url
         self.exchange: Exchange | None = None
         self._transport = library
-        self._address = (url.scheme, url.host, url.port or _PORTS.get(url.scheme), url.path)
+        self._address = address_of(request.url)
         self._retry_count = request.headers.get("x-stainless-retry-count")
         self._start_ns = start_ns
         self._pieces: list[bytes] = []
@@ -165,10 +164,9 @@ def _stream_class(request_class: Any) -> Any:
 
 def _attach(upload: Upload, response: Any, request: Any, attach: Any) -> None:
     upload.over()
+    response.request = request
     if upload.exchange is not None:
         attach(response, upload.exchange, request)
-    else:
-        response.request = request
 
 
 def _end(upload: Upload, error: BaseException) -> None:

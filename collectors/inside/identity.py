@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import os
+from binascii import b2a_base64
 from hashlib import blake2b
 
 from .state import STATE
@@ -33,7 +33,11 @@ class Hashing:
     def of_text(self, text: str) -> str | None:
         """The hash of a text without its outer white space; None if there is no more to it."""
         text = text.strip()
-        return self.of_bytes(text.encode("utf-8", "surrogatepass")) if text else None
+        if not text:
+            return None
+        empty = self._empty.copy()
+        empty.update(text.encode("utf-8", "surrogatepass"))
+        return empty.hexdigest()
 
 
 class PrefixHash:
@@ -44,10 +48,16 @@ class PrefixHash:
         self._blocks: list[bytes] = []
         self.length = 0
 
-    def copy(self) -> PrefixHash:
-        """One to go on from here with, while this one stays."""
+    def mark(self) -> tuple[blake2b, int]:
+        """Where it stands, to go on from here later."""
+        return self._hash.copy(), self.length
+
+    def resumed(self, mark: tuple[blake2b, int]) -> PrefixHash:
+        """One to go on with from a mark, while this one stays."""
         twin = PrefixHash.__new__(PrefixHash)
-        twin._hash, twin._blocks, twin.length = self._hash.copy(), self._blocks[:], self.length
+        known, twin.length = mark
+        twin._hash = known.copy()
+        twin._blocks = self._blocks[: min(twin.length, BLOCKS_UP_TO) // BLOCK_BYTES]
         return twin
 
     def add(self, data: bytes) -> str:
@@ -66,7 +76,7 @@ class PrefixHash:
 
     def blocks(self) -> str:
         """Base64 of the little-endian 64-bit hashes up to each multiple of 256 bytes, within the first 1 MiB."""
-        return base64.b64encode(b"".join(self._blocks)).decode("ascii")
+        return b2a_base64(b"".join(self._blocks), newline=False).decode("ascii")
 
 
 def hashing() -> Hashing:

@@ -8,6 +8,7 @@ from .wire import api_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from .exchange import Exchange
@@ -22,12 +23,14 @@ class Outgoing:
     ----------
     exchange : None before that, and of a request that is no LLM call.
     is_read : whether there is nothing more to learn from what is sent.
+    is_last : whether the client asked for the connection to be closed behind the answer.
     is_sending : whether the connection is in the middle of a send.
+    again : sends the request over a connection, as the exchange now wants it; None if its body was not in memory.
     """
 
     __slots__ = (
         "_address", "_body", "_framing", "_retry_count", "_size", "_start_ns", "_transport",
-        "exchange", "failure", "is_read", "is_sending",
+        "again", "exchange", "failure", "is_last", "is_read", "is_sending",
     )  # fmt: skip
 
     def __init__(self, transport: str, address: tuple[str, str, int | None, str], start_ns: int) -> None:
@@ -35,6 +38,8 @@ class Outgoing:
         self.failure: BaseException | None = None
         self.is_read = False
         self.is_sending = False
+        self.is_last = False
+        self.again: Callable[[Any], Any] | None = None
         self._transport = transport
         self._address = address
         self._start_ns = start_ns

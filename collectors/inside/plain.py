@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .secret import scrubbed
+from .secret import harmless, scrubbed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ _LARGEST_LENGTH = 20  # digits of a 64-bit number, for texts that should hold a 
 
 def label(value: Any) -> str | None:
     """A name or id off the wire, of bounded length and without keys; None if it is no string."""
+    if type(value) is str and value in harmless:
+        return value
     return scrubbed(str.__str__(value)[:LONGEST_LABEL]) if isinstance(value, str) else None
 
 
@@ -32,6 +34,8 @@ def text(value: Any) -> str:
 
 def whole(value: Any, bits: int = 64) -> int | None:
     """A whole number that a signed integer of so many bits can hold; else None."""
+    if value is None:
+        return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
@@ -42,6 +46,10 @@ def whole(value: Any, bits: int = 64) -> int | None:
 
 def counted(value: Any, bits: int = 64) -> int | None:
     """A whole number that is not negative; else None."""
+    if type(value) is int:
+        return value if 0 <= value < 1 << bits - 1 else None
+    if value is None:
+        return None
     number = whole(value, bits)
     return None if number is None or number < 0 else number
 

@@ -1,4 +1,4 @@
-"""A prompt's canonical bytes, hashed part by part; a conversation that grew is hashed from where it grew.
+"""A prompt's canonical bytes, hashed part by part; what an earlier prompt began with as well is not hashed again.
 
 An agent sends its whole conversation again at every step. Hashing all of it each time would cost milliseconds
 before every long request, so the last few prompts are remembered and compared, which costs microseconds.
@@ -9,11 +9,12 @@ from __future__ import annotations
 from itertools import accumulate
 
 from .identity import Hashing, PrefixHash
-from .json_text import encoder
+from .json_text import encoder, quoted, spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from hashlib import blake2b
     from typing import Any, NamedTuple
 
     class Part(NamedTuple):
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         tool_call_ids: list[str]
         tool_result_id: str | None
 
+    Split = Callable[[Any], Iterable[Part]]
 else:
     from collections import namedtuple
 
@@ -37,30 +39,54 @@ _canonical = encoder(sort_keys=True, ensure_ascii=False)
 
 
 class Prompt:
-    """Parts and their facts, with the running hash behind the last of them."""
+    """The items of a request, such as messages, and what is known behind each of them.
 
-    __slots__ = ("facts", "hashing", "prefix", "values")
+    Attributes
+    ----------
+    facts : for every item the JSON of its parts.
+    prefix : the running hash behind the last item.
+    """
 
-    def __init__(self, hashing: Hashing) -> None:
+    __slots__ = ("_items", "_marks", "_split", "facts", "hashing", "prefix")
+
+    def __init__(self, split: Split, hashing: Hashing) -> None:
         self.hashing = hashing
-        self.values: list[Any] = []
-        self.facts: list[dict[str, Any]] = []
+        self.facts: list[str] = []
         self.prefix = PrefixHash(hashing)
+        self._split = split
+        self._items: list[Any] = []
+        self._marks: list[tuple[blake2b, int]] = []
 
-    def extended(self, parts: Sequence[Part]) -> Prompt:
-        """The prompt with these parts behind its own."""
-        longer = Prompt(self.hashing)
-        longer.values = [*self.values, *(part.value for part in parts)]
-        longer.prefix = self.prefix.copy()
-        longer.facts = [*self.facts, *(_facts(part, longer.prefix, self.hashing) for part in parts)]
+    def shared(self, items: list[Any], split: Split, hashing: Hashing) -> int:
+        """How many of these items this prompt begins with too."""
+        if split is not self._split or hashing is not self.hashing:
+            return 0
+        size = len(self._items)
+        if self._items == (items if len(items) == size else items[:size]):
+            return size
+        count = 0
+        for mine, theirs in zip(self._items, items):
+            if mine != theirs:
+                break
+            count += 1
+        return count
+
+    def followed(self, items: list[Any], shared: int) -> Prompt:
+        """The prompt of these items, of which this one has the first few."""
+        longer = Prompt(self._split, self.hashing)
+        if shared:
+            longer.prefix = self.prefix.resumed(self._marks[shared - 1])
+        longer.facts, longer._marks = self.facts[:shared], self._marks[:shared]
+        longer._items = self._items[:shared]
+        for item in items[shared:]:
+            longer._add(item)
         return longer
 
-    def begins(self, parts: Sequence[Part], hashing: Hashing) -> bool:
-        """Whether these parts begin with this whole prompt."""
-        count = len(self.values)
-        if hashing is not self.hashing or count > len(parts):
-            return False
-        return all(value == part.value for value, part in zip(self.values, parts))
+    def _add(self, item: Any) -> None:
+        parts = (item,) if type(item) is Part else self._split(item)
+        self.facts.append(",".join([_facts(part, self.prefix, self.hashing) for part in parts]))
+        self._items.append(item)
+        self._marks.append(self.prefix.mark())
 
 
 class Memory:
@@ -69,30 +95,34 @@ class Memory:
     def __init__(self) -> None:
         self._prompts: tuple[Prompt, ...] = ()
 
-    def prompt(self, parts: Sequence[Part], hashing: Hashing) -> Prompt:
-        """The prompt that these parts make."""
-        known = [prompt for prompt in self._prompts if prompt.begins(parts, hashing)]
-        longest = max(known, key=lambda prompt: len(prompt.values), default=None)
-        start = Prompt(hashing) if longest is None else longest
-        prompt = start.extended(parts[len(start.values) :])
-        others = [other for other in self._prompts if other is not longest]
+    def prompt(self, items: list[Any], split: Split, hashing: Hashing) -> Prompt:
+        """The prompt that these items make; `split` tells the parts of those that are none themselves."""
+        nearest, shared = None, 0
+        for known in self._prompts:
+            count = known.shared(items, split, hashing)
+            if count > shared:
+                nearest, shared = known, count
+        if nearest is None:
+            nearest = Prompt(split, hashing)
+        is_whole = shared == len(nearest.facts)
+        prompt = nearest if is_whole and shared == len(items) else nearest.followed(items, shared)
+        if self._prompts and prompt is self._prompts[0]:
+            return prompt
+        others = [other for other in self._prompts if other is not nearest or not is_whole]
         self._prompts = _newest((prompt, *others[: REMEMBERED_PROMPTS - 1]))
         return prompt
 
 
 def _newest(prompts: Sequence[Prompt]) -> tuple[Prompt, ...]:
     """As many of the first prompts as may be kept in the agent's memory."""
-    ends = accumulate(prompt.prefix.length for prompt in prompts)
-    return tuple(prompt for prompt, end in zip(prompts, ends) if end <= REMEMBERED_BYTES)
+    ends = accumulate([prompt.prefix.length for prompt in prompts])
+    return tuple([prompt for prompt, end in zip(prompts, ends) if end <= REMEMBERED_BYTES])
 
 
-def _facts(part: Part, prefix: PrefixHash, hashing: Hashing) -> dict[str, Any]:
+def _facts(part: Part, prefix: PrefixHash, hashing: Hashing) -> str:
     data = _canonical(part.value).encode("utf-8", "surrogatepass")
-    return {
-        "role": part.role,
-        "bytes": len(data),
-        "prefix_hash": prefix.add(data),
-        "content_hash": hashing.of_text(part.text),
-        "tool_call_ids": part.tool_call_ids,
-        "tool_result_id": part.tool_result_id,
-    }
+    return (
+        f'{{"role":{quoted(part.role)},"bytes":{len(data)},"prefix_hash":"{prefix.add(data)}",'
+        f'"content_hash":{quoted(hashing.of_text(part.text))},"tool_call_ids":{spelled(part.tool_call_ids)},'
+        f'"tool_result_id":{quoted(part.tool_result_id)}}}'
+    )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_left
+from functools import lru_cache
 from itertools import accumulate
 
 from .answer import Answer, error_name
 from .dialects import BODY, EVENT
 from .encoding import decoder
+from .json_text import or_null, parsed, quoted, spelled
 from .sse import events, lines
 from .usage import engine_times, timed_usage, usage_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .identity import Hashing
 
 _LARGEST = 256 * 1024 * 1024  # of a decoded answer, of which a few bytes may say that it is endless
+_NO_ENGINE = '"engine_prefill_ms":null,"engine_decode_ms":null,"engine_cached_tokens":null'
 _LINES = ("ndjson", "jsonl", "json-lines", "json-seq")  # in content types of objects line by line
 
 
@@ -41,10 +43,10 @@ class Reading:
         self.is_stream = False
         self.is_unreadable = False
         self._api = api
-        decoded = self._decoded(chunks, encoding)
+        decoded = self._decoded(chunks, encoding) if encoding else chunks
         body = self.body = b"".join(decoded)
         is_object = body[:64].lstrip()[:1] in (b"{", b"[", b"")
-        if any(kind in content_type for kind in _LINES):
+        if _is_lines(content_type):
             self._read_stream(lines(body), decoded, stamps)
         elif not is_object and "json" not in content_type:
             self._read_stream(events(body), decoded, stamps)
@@ -75,7 +77,7 @@ class Reading:
     def _read_body(self, body: bytes) -> bool:
         """Read the whole answer; whether it is one JSON value."""
         try:
-            value = json.loads(body.decode("utf-8", "replace")) if body else None
+            value = parsed(body.decode("utf-8", "replace")) if body else None
         except (ValueError, RecursionError):
             value = None
         if isinstance(value, list) and len(value) == 1:
@@ -93,34 +95,37 @@ class Reading:
         ends = list(accumulate(map(len, decoded)))
         read = EVENT[self._api]
         answer = self.answer
-        decode = json.JSONDecoder().decode  # json.loads, without its looking for options
         for offset, data in found:
             if data == b"[DONE]":
                 answer.is_complete = True
                 continue
             try:
-                event = decode(data.decode("utf-8", "replace"))
+                event = parsed(data.decode("utf-8", "replace"))
             except (ValueError, RecursionError):
                 continue
             if isinstance(event, dict) and read(answer, event):
                 self.output_ns.append(stamps[bisect_left(ends, offset)])
 
-    def facts(self, hashing: Hashing) -> dict[str, Any]:
-        """The `response` of an attempt's end, as `tracekit.spool` lists it."""
-        answer = self.answer
-        usage = usage_of(answer.usage) or timed_usage(answer.timings)
-        facts: dict[str, Any] = {
-            "response_id": answer.response_id,
-            "model": answer.model,
-            "finish_reason": answer.finish_reason,
-            "usage": usage,
-            "usage_source": "server" if usage else "missing",
-            "tool_calls": answer.tool_calls,
-            "output_bytes": answer.output_bytes,
-            "output_hash": hashing.of_text(answer.text),
-        }
-        facts.update(engine_times(answer.timings))
-        return facts
+    def text(self, hashing: Hashing, usage_source: str = "server") -> str:
+        """The `response` of an attempt's end, as `tracekit.spool` lists it, in JSON.
+
+        Parameters
+        ----------
+        usage_source : whose the usage is, if there is any.
+        """
+        answer, engine = self.answer, _NO_ENGINE
+        usage, calls = usage_of(answer.usage), answer.tool_calls
+        if answer.timings:
+            usage = usage or timed_usage(answer.timings)
+            engine = spelled(engine_times(answer.timings))[1:-1]
+        return (
+            f'{{"response_id":{quoted(answer.response_id)},'
+            f'"model":{quoted(answer.model)},'
+            f'"finish_reason":{quoted(answer.finish_reason)},'
+            f'"usage":{_usage_text(usage) if usage else "null"},'
+            f'"usage_source":"{usage_source if usage else "missing"}","tool_calls":{spelled(calls) if calls else "[]"},'
+            f'"output_bytes":{answer.output_bytes},"output_hash":{quoted(hashing.of_text(answer.text))},{engine}}}'
+        )
 
     def times(self) -> dict[str, Any]:
         """When output came; all unknown unless it was streamed."""
@@ -133,6 +138,21 @@ class Reading:
             if came
             else None,
         }
+
+
+def _usage_text(usage: dict[str, int | None]) -> str:
+    given, cached, written = usage["input"], usage["cached"], usage["cache_write"]
+    output, reasoning = usage["output"], usage["reasoning"]
+    return (
+        f'{{"input":{or_null(given, given)},"cached":{or_null(cached, cached)},'
+        f'"cache_write":{or_null(written, written)},"output":{or_null(output, output)},'
+        f'"reasoning":{or_null(reasoning, reasoning)}}}'
+    )
+
+
+@lru_cache(maxsize=64)
+def _is_lines(content_type: str) -> bool:
+    return any(kind in content_type for kind in _LINES)
 
 
 def _is_text(data: bytes) -> bool:

@@ -72,10 +72,23 @@ _CREDENTIAL_FLAGS = ("-u", "--user", "--proxy-user")  # curl's
 
 _made: dict[str, Pattern[str]] = {}
 
+# roles, models and hosts come again with every call; ids do not, and fill what is left
+harmless: set[str] = set()
+"""Texts that were looked at before; nobody else adds to them."""
+_REMEMBERED = 1024
+_SHORT = 64  # characters
+
 
 def scrubbed(text: str) -> str:
     """The text without keys of known shapes, bearer tokens and credentials in URLs."""
-    return with_shapes_replaced(text) if any(hint in text for hint in _HINTS) else text
+    if text in harmless:
+        return text
+    for hint in _HINTS:
+        if hint in text:
+            return with_shapes_replaced(text)
+    if len(text) <= _SHORT and len(harmless) < _REMEMBERED:
+        harmless.add(text)
+    return text
 
 
 def with_shapes_replaced(text: str) -> str:

@@ -21,6 +21,7 @@ LOST_SLOTS = 512
 """The file `lost` holds a count for each process, at its id modulo this."""
 LOCK_TRIES = 20  # a stopped process may hold the lock for ever; a count is not worth a waiting agent
 LOCK_PAUSE_SECONDS = 0.0005
+_MAYBE_HALF_A_PAIR = "\\ud"  # of a character beyond U+FFFF, as JSON in ASCII spells it
 
 
 class Writer:
@@ -48,7 +49,7 @@ class Writer:
     def _reset(self) -> None:
         self._pid = 0
         self._file = -1
-        self._identity = (0, 0)
+        self._identity: tuple[float, ...] = ()
         self._path = ""
         self._ids = count(1)
         self._prefix = ""
@@ -56,10 +57,15 @@ class Writer:
         self._lost = 0
         self._opening = RLock()
 
-    def new_id(self) -> str:
-        """An id no other record of this recording has, also where no spool file can be opened any more."""
+    def new_id(self, pid: int | None = None) -> str:
+        """An id no other record of this recording has, also where no spool file can be opened any more.
+
+        Parameters
+        ----------
+        pid : this process's, if it was asked for just now.
+        """
         try:
-            if self._pid != os.getpid():
+            if self._pid != (pid or os.getpid()):
                 self._ready()
             return self._prefix + str(next(self._ids))
         except Exception:  # the recording is over and its directory gone, or every descriptor is taken
@@ -70,7 +76,22 @@ class Writer:
         try:
             record: dict[str, Any] = {"t": kind, "ns": ns}
             record.update(fields)
-            self._append(record)
+            self._append(encode(record), os.getpid())
+        except Exception:
+            self._lose()
+
+    def write_text(self, text: str, pid: int) -> None:
+        """Append one record that is spelled already, by `encode`'s rules; as `write`, it never raises.
+
+        Parameters
+        ----------
+        text : one line, and its end.
+        pid : this process's, asked for just now.
+        """
+        try:
+            if _MAYBE_HALF_A_PAIR in text:
+                text = _valid(text)
+            self._append(text.encode("ascii"), pid)
         except Exception:
             self._lose()
 
@@ -80,7 +101,7 @@ class Writer:
             self._ready()
             if lines and not self._took(b"".join(lines)):
                 for line in lines:
-                    self._put(line)
+                    self._append_anyhow(line)
         except Exception:
             self._lose()
 
@@ -95,11 +116,33 @@ class Writer:
         except Exception:
             self._lose()
 
-    def _append(self, record: dict[str, Any]) -> None:
+    def _append(self, line: bytes, pid: int) -> None:
+        """Write a line; what is here is all that happens where nothing is wrong."""
+        written = -1
+        try:
+            if (
+                self._pid == pid
+                and os.fstat(self._file)[1:3] == self._identity
+                and not self._torn
+                and not self._lost
+            ):
+                written = os.write(self._file, line)
+        except OSError:  # closed, or full
+            pass
+        if written == len(line):
+            return
+        if written >= 0:
+            self._torn = True
+            self._rescue(line)
+        else:
+            self._append_anyhow(line)
+
+    def _append_anyhow(self, line: bytes) -> None:
         self._ready()
-        if self._lost and record["t"] != "note":
+        if self._lost:
             self._tell_lost()
-        self._put(encode(record))
+        if not self._took(line):
+            self._rescue(line)
 
     def _tell_lost(self) -> None:
         lost, self._lost = self._lost, 0
@@ -113,11 +156,10 @@ class Writer:
         if not self._took(encode(note)):
             self._lost += lost
 
-    def _put(self, line: bytes) -> bool:
-        if self._took(line) or (self._move_to_spare() and self._took(line)):
-            return True
-        self._lose()
-        return False
+    def _rescue(self, line: bytes) -> None:
+        """Take a line to where the file did not take it."""
+        if not (self._move_to_spare() and self._took(line)):
+            self._lose()
 
     def _took(self, line: bytes) -> bool:
         if self._torn:
@@ -173,14 +215,13 @@ class Writer:
             self._open()
             self._pid = pid
             if self._is_agent:
-                self._put(encode(self._process(start_ns)))
+                self._append(encode(self._process(start_ns)), pid)
 
     def _is_ours(self) -> bool:
         try:
-            status = os.fstat(self._file)
+            return os.fstat(self._file)[1:3] == self._identity
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._identity
 
     def _open(self) -> None:
         flags = (
@@ -191,8 +232,7 @@ class Writer:
             | getattr(os, "O_NOFOLLOW", 0)
         )
         self._file = os.open(self._path, flags, 0o600)
-        status = os.fstat(self._file)
-        self._identity = (status.st_dev, status.st_ino)
+        self._identity = os.fstat(self._file)[1:3]  # inode and device
 
     def _process(self, start_ns: int) -> dict[str, Any]:
         arguments = getattr(sys, "argv", None) or getattr(sys, "orig_argv", None) or [sys.executable]
@@ -238,34 +278,34 @@ def _lock(file: int) -> Callable[[int], None] | None:
     return None
 
 
-_to_json: Callable[[Any], str] | None = None
-
-
 def encode(record: dict[str, Any]) -> bytes:
     """The record as one line of JSON, in ASCII, whose texts are valid Unicode.
 
     Flat records are spelled by hand until somebody else imports json: it is a third of our start-up time.
     """
-    line = _spelled(record)
-    if b"\\ud" in line:  # characters beyond U+FFFF, or half of one: a file name, a server's odd string
-        line = _spelled(without_lone_surrogates(record))
-    return line
+    text = _spelled(record)
+    if _MAYBE_HALF_A_PAIR in text:  # a file name, a server's odd string
+        text = _spelled(without_lone_surrogates(record))
+    return f"{text}\n".encode("ascii")
 
 
-def _spelled(record: dict[str, Any]) -> bytes:
+def _spelled(record: dict[str, Any]) -> str:
     if "json" not in sys.modules:
-        line = _flat(record)
-        if line is not None:
-            return line
-    global _to_json  # noqa: PLW0603  (made when first needed)
-    if _to_json is None:
-        from .json_text import encoder
+        text = _flat(record)
+        if text is not None:
+            return text
+    from .json_text import spelled
 
-        _to_json = encoder(sort_keys=False, ensure_ascii=True, default=str)
-    return _to_json(record).encode("ascii") + b"\n"
+    return spelled(record)
 
 
-def _flat(record: dict[str, Any]) -> bytes | None:
+def _valid(text: str) -> str:
+    from .json_text import parsed, spelled
+
+    return f"{spelled(without_lone_surrogates(parsed(text)))}\n"
+
+
+def _flat(record: dict[str, Any]) -> str | None:
     try:
         from _json import encode_basestring_ascii as quote
     except ImportError:
@@ -281,4 +321,4 @@ def _flat(record: dict[str, Any]) -> bytes | None:
         else:
             return None
         pairs.append(f'"{key}":{text}')
-    return ("{" + ",".join(pairs) + "}\n").encode("ascii")
+    return "{" + ",".join(pairs) + "}"

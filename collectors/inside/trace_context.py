@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     Identity = tuple[str | None, str | None]
 
+OTEL = "opentelemetry.trace"
+AGENTS = "agents.tracing.scope"
+"""Without these two modules there is nothing to ask."""
 _NAMES = ("gen_ai.conversation.id", "session.id")
 _NOTHING = (None, None)
 _NO_TRACE = "no-op"
@@ -39,7 +42,7 @@ def _told(ask: Any) -> Identity:
 
 
 def _otel() -> Identity:
-    trace: Any = sys.modules.get("opentelemetry.trace")
+    trace: Any = sys.modules.get(OTEL)
     if trace is None:
         return _NOTHING
     span = trace.get_current_span()
@@ -66,7 +69,7 @@ def _readers() -> list[Any]:
 
 
 def _agents() -> Identity:
-    scope: Any = sys.modules.get("agents.tracing.scope")
+    scope: Any = sys.modules.get(AGENTS)
     trace = None if scope is None else scope.Scope.get_current_trace()
     if trace is None:
         return _NOTHING

@@ -22,6 +22,7 @@ _ENVELOPE = frozenset((
 _NULL = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])|(\{\s*)"usage"\s*:\s*null\s*,\s*')
 # as servers write it, at the end of an event: what is behind it shows that it stands at the top
 _USUAL = re.compile(rb'(,\s*"usage"\s*:\s*null)\s*(?:,\s*"obfuscation"\s*:\s*"[^"\\]*"\s*)?\}\s*\Z')
+_NULL_LINE = re.compile(rb'data:\s*"usage"\s*:\s*null\s*,\s*')  # of an event over several lines
 _OPENING = re.compile(rb"data:\s*\{")
 _BLANK = (b"\n", b"\r\n", b"\r")
 
@@ -161,7 +162,7 @@ class UsageStream:
             self._release()
             return True
         if event is not None and not self._keeps_null and event.get("usage", event) is None:
-            self._held = [without_null(line) for line in self._held]
+            self._held = [without_null(line) for line in self._held if not _NULL_LINE.fullmatch(line)]
         self._release()
         return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -25,9 +27,11 @@ _PROMPT_KEY = {
     "embeddings": "input",
     "messages": "messages",
 }
+_KNOWN_PATHS = 256
 _MODEL_IS_OPTIONAL = frozenset(("chat", "completions"))  # single-model servers and Azure deployments
 
 
+@lru_cache(maxsize=_KNOWN_PATHS)
 def api_of(method: str, path: str) -> str | None:
     """The API that a request of this method and path may belong to."""
     if method != "POST":
@@ -50,6 +54,7 @@ def is_call(api: str, body: Any, path: str = "") -> bool:
     return has_prompt and (isinstance(body.get("model"), str) or is_optional)
 
 
+@lru_cache(maxsize=_KNOWN_PATHS)
 def is_ollama(path: str) -> bool:
     """Whether this is a path of Ollama's own API, whose answers are streams unless the request says no."""
     return path.rstrip("/").endswith(_OLLAMA)

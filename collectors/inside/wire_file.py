@@ -11,22 +11,35 @@ if TYPE_CHECKING:
     from .http_body import Body
 
 
-def listened(file: Any, body: Body) -> BufferedReader:
+class Ahead:
+    """What somebody read before the client does: bytes, whether they are all, and what reading on raised."""
+
+    __slots__ = ("data", "error", "is_whole")
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.is_whole = False
+        self.error: BaseException | None = None
+
+
+def listened(file: Any, body: Body, ahead: Ahead | None = None) -> BufferedReader:
     """A file of the same class, behind which every byte of the response's body passes `body`.
 
     Parameters
     ----------
     file : the buffered file that the response reads, its headers read already.
+    ahead : what has been read from it since.
     """
-    return BufferedReader(WireFile(file, body))
+    return BufferedReader(WireFile(file, body, Ahead() if ahead is None else ahead))
 
 
 class WireFile(RawIOBase):
     """The raw file under the client's buffer; it takes what the real one has, and never waits for more."""
 
-    def __init__(self, file: Any, body: Body) -> None:
+    def __init__(self, file: Any, body: Body, ahead: Ahead) -> None:
         super().__init__()
         self._file = file
+        self._ahead = ahead
         self._body = body
         self._pending = b""
 
@@ -45,7 +58,7 @@ class WireFile(RawIOBase):
         pending = self._pending
         while not pending:
             try:
-                count: int | None = self._file.readinto1(buffer)
+                count = self._read(buffer)
             except BaseException as error:
                 self._body.failed(error)
                 raise
@@ -62,6 +75,19 @@ class WireFile(RawIOBase):
         buffer[:count] = pending[:count]
         self._pending = pending[count:]
         return count
+
+    def _read(self, buffer: Any) -> int | None:
+        ahead = self._ahead
+        if ahead.data:
+            count = min(len(buffer), len(ahead.data))
+            buffer[:count] = ahead.data[:count]
+            ahead.data = ahead.data[count:]
+            return count
+        error, ahead.error = ahead.error, None
+        if error is not None:
+            raise error
+        taken: int | None = self._file.readinto1(buffer)
+        return taken
 
     def fileno(self) -> int:
         """The socket's."""

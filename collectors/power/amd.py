@@ -14,6 +14,7 @@ class AmdSource:
     """The GPUs that amdsmi knows; none where the package or its library is missing."""
 
     name = "amdsmi"
+    has_gpus = True
 
     def open(self, tell: TellFault) -> Sequence[AmdGpu]:
         try:
@@ -50,11 +51,12 @@ class AmdGpu:
     def label(self) -> str:
         return f"AMD GPU {self._index}"
 
+    def identity(self) -> Values:
+        return {"device": "gpu", "gpu_index": self._index}
+
     def facts(self) -> Values:
         asic = self._try("amdsmi_get_gpu_asic_info") or {}
-        return {
-            "device": "gpu",
-            "gpu_index": self._index,
+        return self.identity() | {
             "gpu_uuid": self._try("amdsmi_get_gpu_device_uuid"),
             "gpu_name": _known(asic, "market_name"),
             "memory_total_bytes": self._try("amdsmi_get_gpu_memory_total", "AmdSmiMemoryType.VRAM"),

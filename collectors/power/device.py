@@ -25,6 +25,9 @@ class Device(Protocol):
     def label(self) -> str:
         """For people, such as GPU 0."""
 
+    def identity(self) -> Values:
+        """The keys of a `device` record that are known without asking the driver, which may hang."""
+
     def facts(self) -> Values:
         """The keys of a `device` record: what stays the same over all samples."""
 
@@ -44,6 +47,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """For people, such as NVML."""
+
+    @property
+    def has_gpus(self) -> bool:
+        """Whether its devices are GPUs, whose absence is told."""
 
     def open(self, tell: TellFault) -> Sequence[Device]:
         """The devices at hand, at least one.

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from tracekit.collectors.power.device import SourceMissing, TellFault, Values
+from tracekit.collectors.power.nvml_fields import Numbers, PowerFields
 
 GPU_SCOPE, MODULE_SCOPE = 0, 1
 READS_ZERO = "reads_zero"
 """Our reason where a driver says 0 W or 0 J and means that it does not know."""
 RETRY_SECONDS = 1.0
 PROCESS_SECONDS = 1.0
-_VALUE_NAMES = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")  # by NVML_VALUE_TYPE_*
+_USED = 2
+"""The place in nvmlMemory_t: total, free, used."""
 _LOST = ("GPU_IS_LOST", "RESET_REQUIRED", "GPU_NOT_FOUND", "UNINITIALIZED")
 _FOR_GOOD = ("NVML_ERROR_NOT_SUPPORTED", "NVML_ERROR_FUNCTION_NOT_FOUND", "NVML_ERROR_INVALID_ARGUMENT")
 
@@ -22,9 +26,10 @@ class NvmlSource:
     """The GPUs that the NVIDIA driver of this host knows."""
 
     name = "NVML"
+    has_gpus = True
 
     def open(self, tell: TellFault) -> Sequence[NvmlGpu]:
-        """Every GPU, whatever CUDA_VISIBLE_DEVICES says; one that cannot be opened is told, and tried again."""
+        """Every GPU, whatever CUDA_VISIBLE_DEVICES says; each is opened when it is asked first, and may hang there."""
         try:
             import pynvml  # noqa: PLC0415  (a host without it gets a note, not a traceback)
         except ImportError as error:
@@ -56,17 +61,24 @@ class NvmlGpu:
         self._handle: Any = None
         self._uuid: str | None = None
         self._scope: int | None = GPU_SCOPE
-        self._field_values: Any = None
-        self._get_fields: Any = None
         self._reason: str | None = None
         self._last_counter_j = 0.0
         self._retry_at = 0.0
         self._processes_at = 0.0
         self._is_lost = False
+        self._is_opened = False
         self._codes = _names(nvml)
         self._lost_codes = {getattr(nvml, f"NVML_ERROR_{name}", None) for name in _LOST}
-        self._energy = nvml.nvmlDeviceGetTotalEnergyConsumption
-        self._open()
+        self._power_fields = PowerFields(nvml)
+        long, short = ctypes.c_ulonglong, ctypes.c_uint
+        self._energy = Numbers(nvml, "nvmlDeviceGetTotalEnergyConsumption", long)
+        self._utilization = Numbers(nvml, "nvmlDeviceGetUtilizationRates", short, count=2)
+        self._memory = Numbers(nvml, "nvmlDeviceGetMemoryInfo", long, count=3)
+        self._sm_clock = Numbers(nvml, "nvmlDeviceGetClockInfo", short, nvml.NVML_CLOCK_SM)
+        self._memory_clock = Numbers(nvml, "nvmlDeviceGetClockInfo", short, nvml.NVML_CLOCK_MEM)
+        self._temperature = Numbers(nvml, "nvmlDeviceGetTemperature", short, nvml.NVML_TEMPERATURE_GPU)
+        self._throttling = Numbers(nvml, "nvmlDeviceGetCurrentClocksThrottleReasons", long)
+        self._power_limit = Numbers(nvml, "nvmlDeviceGetEnforcedPowerLimit", short)
 
     @property
     def id(self) -> str:
@@ -76,16 +88,19 @@ class NvmlGpu:
     def label(self) -> str:
         return f"GPU {self._index}"
 
+    def identity(self) -> Values:
+        return {"device": "gpu", "gpu_index": self._index}
+
     def facts(self) -> Values:
         nvml = self._nvml
+        if not self._is_opened:
+            self._open()
         mig = self._try(nvml.nvmlDeviceGetMigMode)
         is_mig = None if mig is None else bool(mig[0])
         if is_mig:
             self._tell(self.label, "MIG is on: power and counter are the whole GPU's, utilization is unknown")
         memory = self._try(nvml.nvmlDeviceGetMemoryInfo)
-        return {
-            "device": "gpu",
-            "gpu_index": self._index,
+        return self.identity() | {
             "gpu_uuid": self._uuid,
             "gpu_name": self._try(nvml.nvmlDeviceGetName),
             "mig": is_mig,
@@ -93,9 +108,9 @@ class NvmlGpu:
         }
 
     def sample(self, *, everything: bool) -> Values | None:
-        if self._is_lost:
-            if time.monotonic() < self._retry_at:
-                return None
+        if self._is_lost and time.monotonic() < self._retry_at:
+            return None
+        if self._is_lost or not self._is_opened:
             self._open()
         energy_j = self._counter_j()
         energy_reason = self._reason
@@ -122,6 +137,7 @@ class NvmlGpu:
         nvml = self._nvml
         self._reason = None
         self._is_lost = False
+        self._is_opened = True
         try:
             if self._uuid is None:
                 self._handle = nvml.nvmlDeviceGetHandleByIndex(self._index)
@@ -148,13 +164,13 @@ class NvmlGpu:
             self._tell(self.label, f"no energy counter ({energy_reason})")
 
     def _counter_j(self) -> float | None:
-        counter_mj = self._try(self._energy)
+        counter_mj = self._try(self._energy.read)
         if counter_mj is None:
             return None
-        if not counter_mj:
+        counter_j: float = counter_mj[0] / 1000
+        if not counter_j:
             self._reason = READS_ZERO
             return None
-        counter_j: float = counter_mj / 1000
         if counter_j < self._last_counter_j:
             self._tell(self.label, "the energy counter went back (reset, or driver reloaded)")
         self._last_counter_j = counter_j
@@ -175,60 +191,45 @@ class NvmlGpu:
 
     def _fields(self) -> tuple[float | None, float | None]:
         """Instant and average watts of nvmlDeviceGetFieldValues, which succeeds while single values fail."""
-        fields = self._try(self._read_fields)
+        fields = self._try(self._power_fields.read_mw, self._scope)
         if fields is None:
             if self._reason in _FOR_GOOD:
                 self._scope = None
             return None, None
-        instant, average = fields
-        average_w = self._watts(average)
-        instant_w = self._watts(instant)
-        if instant_w is None and self._codes.get(instant.nvmlReturn) in _FOR_GOOD:
+        code, instant_mw, average_code, average_mw = fields
+        average_w = self._watts(average_code, average_mw)
+        instant_w = self._watts(code, instant_mw)
+        if code and self._reason in _FOR_GOOD:
             # on Grace Hopper the module's power is what there is, with the CPU in it
             self._scope = MODULE_SCOPE if self._scope == GPU_SCOPE else None
         return instant_w, average_w
 
-    def _read_fields(self, handle: Any) -> Any:
-        """The fields' structures, made once: the binding's own function makes them anew at every call."""
-        nvml = self._nvml
-        if self._field_values is None:
-            self._field_values = (nvml.c_nvmlFieldValue_t * 2)()
-            self._get_fields = nvml._nvmlGetFunctionPointer("nvmlDeviceGetFieldValues")
-        instant, average = self._field_values
-        instant.fieldId, average.fieldId = nvml.NVML_FI_DEV_POWER_INSTANT, nvml.NVML_FI_DEV_POWER_AVERAGE
-        instant.scopeId = average.scopeId = self._scope
-        code = self._get_fields(handle, 2, self._field_values)
+    def _watts(self, code: int, milliwatts: float | None) -> float | None:
         if code:
-            raise nvml.NVMLError(code)
-        return instant, average
-
-    def _watts(self, field: Any) -> float | None:
-        if field.nvmlReturn != self._nvml.NVML_SUCCESS:
-            self._reason = self._codes.get(field.nvmlReturn, f"NVML_ERROR_{field.nvmlReturn}")
+            self._reason = self._codes.get(code, f"NVML_ERROR_{code}")
             return None
-        if not 0 <= field.valueType < len(_VALUE_NAMES):
-            return None
-        milliwatts: float = getattr(field.value, _VALUE_NAMES[field.valueType])
-        return milliwatts / 1000 or None
+        return milliwatts / 1000 if milliwatts is not None and 0 < milliwatts < math.inf else None
 
     def _other_values(self) -> Values:
-        nvml = self._nvml
-        utilization = self._try(nvml.nvmlDeviceGetUtilizationRates)
+        utilization = self._try(self._utilization.read)
         why = None if utilization is not None else self._reason
-        memory = self._try(nvml.nvmlDeviceGetMemoryInfo)
-        limit_mw = self._try(nvml.nvmlDeviceGetEnforcedPowerLimit)
+        memory_bytes, limit_mw = self._try(self._memory.read), self._try(self._power_limit.read)
         values: Values = {
-            "utilization_gpu": None if utilization is None else utilization.gpu / 100,
-            "utilization_memory": None if utilization is None else utilization.memory / 100,
+            "utilization_gpu": None if utilization is None else utilization[0] / 100,
+            "utilization_memory": None if utilization is None else utilization[1] / 100,
             "utilization_reason": why,
-            "memory_used_bytes": None if memory is None else memory.used,
-            "sm_clock_mhz": self._try(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
-            "memory_clock_mhz": self._try(nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_MEM),
-            "temperature_c": self._try(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU),
-            "throttle_reasons": self._try(nvml.nvmlDeviceGetCurrentClocksThrottleReasons),
-            "power_limit_w": None if limit_mw is None else limit_mw / 1000,
+            "memory_used_bytes": None if memory_bytes is None else memory_bytes[_USED],
+            "sm_clock_mhz": self._number(self._sm_clock),
+            "memory_clock_mhz": self._number(self._memory_clock),
+            "temperature_c": self._number(self._temperature),
+            "throttle_reasons": self._number(self._throttling),
+            "power_limit_w": None if limit_mw is None else limit_mw[0] / 1000,
         }
         return values | self._process_values()
+
+    def _number(self, numbers: Numbers) -> int | None:
+        held = self._try(numbers.read)
+        return None if held is None else held[0]
 
     def _process_values(self) -> Values:
         """The processes on the GPU and their memory, once a second: the list is costly."""

@@ -15,6 +15,7 @@ class RaplSource:
     """The packages, and the memory that they count beside them; parts of a package are in it already."""
 
     name = "powercap"
+    has_gpus = False
 
     def __init__(self, folder: Path = POWERCAP) -> None:
         self._folder = folder
@@ -49,6 +50,9 @@ class RaplDomain:
     @property
     def label(self) -> str:
         return f"CPU {self._name}"
+
+    def identity(self) -> Values:
+        return self.facts()
 
     def facts(self) -> Values:
         return {"device": self._kind, "device_name": self._name}

@@ -12,11 +12,9 @@ from tracekit.collectors.power.amd import AmdSource
 from tracekit.collectors.power.device import Device, Source, SourceMissing
 from tracekit.collectors.power.nvml import NvmlSource
 from tracekit.collectors.power.rapl import RaplSource
-from tracekit.collectors.power.rounds import Rounds
+from tracekit.collectors.power.rounds import PATIENCE_SECONDS, Rounds
 
 SHORTEST_INTERVAL_S = 0.005
-PATIENCE_SECONDS = 1.0
-"""A call that takes longer hangs."""
 WATCH_SECONDS = 0.5
 LAST_ROUND_SECONDS = 0.2
 HANGS = "driver_hangs"
@@ -86,9 +84,9 @@ class Sampler:
         except SourceMissing as missing:
             with self._telling:
                 self._missing[source.name] = str(missing)
-                first = self._sources[0].name
-            if source.name == first:
-                self._writer.note("power_unavailable", str(missing))
+                reasons = [self._missing.get(one.name) for one in self._sources if one.has_gpus]
+            if source.has_gpus and None not in reasons:  # this was the last hope
+                self._writer.note("power_unavailable", str(reasons[0]))
             return []
 
     def tell(self, label: str, what: str) -> None:

@@ -455,6 +455,28 @@ def test_who_stays_behind_is_named(record: Any, own_session: bool) -> None:
     assert ("process_left_running", "sleep") in [(note["what"], note["detail"]) for note in run.of("note")]
 
 
+def test_a_daemon_that_ends_is_gone_while_the_agent_runs(record: Any) -> None:
+    """As under init: a script that waits for the daemon it stopped would else wait for ever."""
+    script = """
+    daemon=$(sh -c 'sleep 0.2 > /dev/null & echo $!')
+    for _ in $(seq 50); do kill -0 $daemon 2> /dev/null || exit 0; sleep 0.1; done
+    exit 9
+    """
+    assert record(["sh", "-c", script]).code == 0
+
+
+def test_a_file_system_without_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that is read-only but for the volume."""
+    from tracekit.collectors import launch
+
+    def refuse() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(launch.tempfile, "gettempdir", refuse)
+    assert launch.record(["true"], tmp_path / "spool", sample_power=False) == 0
+    assert read_spool(tmp_path / "spool").run["spare"] == ""
+
+
 def test_full_disk(record: Any, agent: Any) -> None:
     """A limit on file size stands in for it: the recorder's writes fail, the agent's answers do not."""
     program = """

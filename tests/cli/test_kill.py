@@ -4,6 +4,9 @@ import os
 import signal
 import sys
 
+import pytest
+
+from benchmarks.recorder.kills import BY, toll_of
 from tests.cli.command_line import run, start
 from tracekit.schema import Kind
 from tracekit.trace import Trace
@@ -108,9 +111,8 @@ def test_an_agent_that_outlives_the_supervisor_is_recovered_whole(tmp_path, serv
     assert statuses(tmp_path / "other.parquet") == [("one", "ok"), ("stream", "ok"), ("two", "ok")]
 
 
-def test_what_was_marked_as_finished_survives_kills_at_random_instants():
-    from benchmarks.recorder.kills import toll_of
-
-    toll = toll_of(8, seed=20261122)
-    assert toll.finished > 8
-    assert (toll.kills, toll.lost, toll.torn_lines) == (8, [], 0)
+@pytest.mark.parametrize("seer", BY)
+def test_what_was_marked_as_finished_survives_kills_at_random_instants(seer):
+    toll = toll_of(4, seed=20261122, words=BY[seer])
+    assert toll.finished > 4
+    assert (toll.kills, toll.lost, toll.torn) == (4, [], 0)

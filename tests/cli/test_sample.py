@@ -25,7 +25,7 @@ def wait_for_samples(folder, patience_s=30):
 
 def test_for_a_while(fake_gpus, tmp_path):  # noqa: F811
     fake_gpus()
-    _out, err = run("sample", "-o", "p.parquet", "--duration", "1", "--label", "rack=7", cwd=tmp_path)
+    _out, err = run("sample", "-o", "p.parquet", "--duration", "3", "--label", "rack=7", cwd=tmp_path)
     assert "power samples -> p.parquet" in err
     assert "LLM call was seen" not in err
     trace = Trace.open(tmp_path / "p.parquet")
@@ -72,7 +72,9 @@ def test_two_recordings_of_one_host(fake_gpus, tmp_path):  # noqa: F811
         port = free.getsockname()[1]
     serving = start("sample", "-o", "gpu.parquet", "--serve", str(port), cwd=tmp_path)
     wait_for_samples(tmp_path / "gpu.parquet.spool")
-    run("record", "-o", "agent.parquet", "--clock", f"127.0.0.1:{port}", "--", "sleep", "1", cwd=tmp_path)
+    asked = 'until grep -qs \'"t":"clock_exchange"\' agent.parquet.spool/*.jsonl; do sleep 0.1; done'
+    words = ("--clock", f"127.0.0.1:{port}", "--", "timeout", "60", "sh", "-c", asked)
+    run("record", "-o", "agent.parquet", *words, cwd=tmp_path)
     serving.send_signal(signal.SIGINT)
     serving.communicate(timeout=30)
     marks = Trace.open(tmp_path / "agent.parquet").rows(Kind.MARK, ["name"])["name"].to_pylist()
@@ -87,6 +89,16 @@ def test_two_recordings_of_one_host(fake_gpus, tmp_path):  # noqa: F811
     run("merge", "agent.parquet", "-o", "x.parquet", "--offset", "gpu", cwd=tmp_path, code=2)
     run("merge", "agent.parquet", "missing.parquet", "-o", "x.parquet", cwd=tmp_path, code=2)
     run("sample", "-o", "x.parquet", "--serve", "nowhere", cwd=tmp_path, code=2)
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_sampled(fake_gpus, tmp_path):  # noqa: F811
+    fake_gpus()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        _out, err = run("sample", "-o", "x.parquet", "--serve", port, cwd=tmp_path, code=2)
+    assert "in use" in err
+    assert not list(tmp_path.glob("x.parquet*"))
 
 
 def test_a_clock_that_does_not_answer_is_told(fake_gpus, tmp_path):  # noqa: F811

@@ -55,9 +55,11 @@ def test_the_end_runs_exit_handlers_and_keeps_the_code(tmp_path):
 
 def test_the_end_waits_for_threads(tmp_path):
     code = (
-        "import sys, threading, time\n"
-        "threading.Thread(target=lambda: (time.sleep(0.5), print('thread ended'))).start()\n"
+        "import atexit, sys, threading, time\n"
+        "at_the_end = threading.Event()\n"
+        "threading.Thread(target=lambda: (at_the_end.wait(), time.sleep(0.2), print('thread ended'))).start()\n"
         "from tracekit.cli import main\n"
+        "threading._register_atexit(at_the_end.set)\n"
         "sys.argv = ['tracekit', '--version']\n"
         "main()\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -37,12 +38,14 @@ def run(command: list[str | Path], where: Path) -> None:
 
 
 def uv() -> Path:
-    """The installer, in an environment of its own."""
+    """The installer, in an environment of its own; clients that run side by side wait until one of them made it."""
     place = HOME / "uv"
-    if not (place / "bin" / "uv").exists():
-        HOME.mkdir(parents=True, exist_ok=True)
-        run([sys.executable, "-m", "venv", place], HOME)
-        run([place / "bin" / "python", "-m", "pip", "install", "--quiet", UV], HOME)
+    HOME.mkdir(parents=True, exist_ok=True)
+    with (HOME / "uv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "bin" / "uv").exists():
+            run([sys.executable, "-m", "venv", place], HOME)
+            run([place / "bin" / "python", "-m", "pip", "install", "--quiet", UV], HOME)
     return place / "bin" / "uv"
 
 

@@ -7,13 +7,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from tests.clients import environments
 from tests.clients.judge import Verdict
 
 COLLECTORS = environments.ROOT / "collectors"
-BROKEN, RECORDED, TOKENS = "broken", "recorded", "tokens"
+BROKEN = "broken"
 
 
 @dataclass
@@ -25,10 +24,6 @@ class ClientResult:
     verdicts: list[Verdict] = field(default_factory=list)
     run_faults: list[str] = field(default_factory=list)
     could_not_run: str | None = None
-
-    def faulty(self, aspect: str) -> int:
-        """Cases in which an aspect did not hold."""
-        return sum(any(name == aspect for name, _ in verdict.faults) for verdict in self.verdicts)
 
 
 def load(path: Path) -> dict[str, ClientResult]:
@@ -61,19 +56,25 @@ def spread(values: list[float]) -> str:
     return f"{median(ordered):.1f} / {ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]:.1f}"
 
 
-def client_code(marks: list[str]) -> str:
-    """Files of the recorder with code for this client alone: string constants and imports that name it."""
-    files = [
-        str(file.relative_to(COLLECTORS.parent))
-        for file in sorted(COLLECTORS.rglob("*.py"))
-        if any(names_it(word, marks) for word in words_of(ast.parse(file.read_text())))
-    ]
-    return ", ".join(f"`{file}`" for file in files) or "none"
+def code_lines() -> list[str]:
+    """Files of the recorder that name a client, and which: string constants and imports."""
+    rows = environments.table()
+    lines = []
+    for file in sorted(COLLECTORS.rglob("*.py")):
+        words = words_of(ast.parse(file.read_text()))
+        named = [
+            name
+            for name, row in rows.items()
+            if any(names_it(word, environments.as_list(row.get("marks") or [])) for word in words)
+        ]
+        if named:
+            lines.append(f"- `{file.relative_to(COLLECTORS.parent)}`: {', '.join(named)}")
+    return lines
 
 
-def names_it(word: str, marks: list[str]) -> bool:
+def names_it(word: str, marks: list[object]) -> bool:
     """Whether a word is a client's module, a part of it, or a header of its."""
-    return any(word == mark or word.startswith((mark + ".", mark + "-", mark + "_")) for mark in marks)
+    return any(word == mark or word.startswith((f"{mark}.", f"{mark}-", f"{mark}_")) for mark in marks)
 
 
 def words_of(tree: ast.Module) -> list[str]:
@@ -92,25 +93,32 @@ def words_of(tree: ast.Module) -> list[str]:
 
 def summary(result: ClientResult) -> list[str]:
     """The cells of one row of the table."""
-    row: dict[str, Any] = environments.table()[result.client]
-    name = ", ".join(row.get("packages") or row["npm"])
     if result.could_not_run:
-        return [name, result.mode, "could not run", "", "", "", "", "", ""]
-    verdicts = result.verdicts
+        return [result.client, result.mode, "could not run", "", "", "", "", ""]
+    return [result.client, result.mode, *counts(result.verdicts)]
+
+
+def counts(verdicts: list[Verdict]) -> list[str]:
+    """What these cases come to: cases, calls, tokens, broken, first tokens, tool windows."""
     first_tokens = [value for verdict in verdicts for value in verdict.first_token_errors_ms]
     windows = [value for verdict in verdicts for value in verdict.tool_errors_ms]
     sources = sorted({source for verdict in verdicts for source in verdict.tool_sources})
+    broken = sum(any(name == BROKEN for name, _ in verdict.faults) for verdict in verdicts)
     return [
-        name,
-        result.mode,
         str(len(verdicts)),
         share(sum(v.recorded_calls for v in verdicts), sum(v.expected_calls for v in verdicts)),
         share(sum(v.true_tokens for v in verdicts), sum(v.told_calls for v in verdicts)),
-        str(result.faulty(BROKEN)),
+        str(broken),
         spread(first_tokens),
         spread(windows) + (f" ({', '.join(sources)})" if sources else ""),
-        client_code(row.get("marks") or []),
     ]
+
+
+def totals(results: list[ClientResult]) -> list[list[str]]:
+    """One row a mode, of all clients."""
+    modes = sorted({result.mode for result in results})
+    of_mode = {mode: [v for r in results if r.mode == mode for v in r.verdicts] for mode in modes}
+    return [["**all**", mode, *counts(verdicts)] for mode, verdicts in of_mode.items()]
 
 
 HEAD = [
@@ -122,7 +130,6 @@ HEAD = [
     "cases broken",
     "first token, ms (p50 / p95)",
     "tool window, ms (p50 / p95)",
-    "code for it in collectors/",
 ]
 INTRODUCTION = """\
 # Clients
@@ -141,16 +148,28 @@ is `--proxy always`.
 
 
 def page(results: dict[str, ClientResult]) -> str:
-    """The page: a table, then every fault, by client."""
+    """The page: a table, the packages, what did not hold by client, and the code that knows clients."""
     order = list(environments.table())
     ordered = sorted(results.values(), key=lambda r: (order.index(r.client), r.mode))
+    rows = [*(summary(result) for result in ordered), *totals(ordered)]
     lines = [INTRODUCTION, "| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
-    lines += ["| " + " | ".join(summary(result)) + " |" for result in ordered]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
     lines += ["", "## What did not hold"]
     for result in ordered:
         faults = faults_of(result)
-        lines += ["", f"### {result.client}, {result.mode}", "", *(faults or ["Nothing."])]
+        if faults:
+            lines += ["", f"### {result.client}, {result.mode}", "", *faults]
+    lines += ["", "## Packages", "", *packages()]
+    lines += ["", "## Code that knows a client", "", *code_lines()]
     return "\n".join(lines) + "\n"
+
+
+def packages() -> list[str]:
+    """What each environment holds."""
+    return [
+        f"- {name}: {', '.join(str(part) for part in environments.as_list(row.get('packages') or row['npm']))}"
+        for name, row in environments.table().items()
+    ]
 
 
 def faults_of(result: ClientResult) -> list[str]:
@@ -163,6 +182,11 @@ def faults_of(result: ClientResult) -> list[str]:
         if verdict.unseen_reason and missing:
             lines.append(
                 f"- `{verdict.case}`: {missing} calls not seen in this mode: {verdict.unseen_reason}"
+            )
+        untrue = verdict.told_calls - verdict.true_tokens
+        if untrue and not verdict.faults:
+            lines.append(
+                f"- `{verdict.case}`: tokens of {untrue} calls are unknown: their end was never read"
             )
     return lines
 

@@ -74,8 +74,14 @@ def runs(
         return list(pool.map(one, modes))
 
 
+# a client's modes share its run without the recorder, and clients run side by side
 @pytest.mark.parametrize(
-    ("client", "mode"), [(client, mode) for client, modes in MODES.items() for mode in modes]
+    ("client", "mode"),
+    [
+        pytest.param(client, mode, marks=pytest.mark.xdist_group(client))
+        for client, modes in MODES.items()
+        for mode in modes
+    ],
 )
 def test_client_is_recorded_as_it_was_and_not_broken(client, mode, verdicts):
     known = KNOWN.get(client, {}).get(mode, {})

@@ -60,6 +60,7 @@ def _hooked() -> list[tuple[Any, str]]:
         *((client, ("_send_single_request",)) for client in clients),
         (http.client.HTTPConnection, ("request", "putrequest", "send", "getresponse")),
         (urllib3.connection.HTTPConnection, ("request",)),
+        (aiohttp.ClientSession, ("_request",)),
         (aiohttp.BaseConnector, ("connect",)),
         (aiohttp.ClientRequest, ("send",)),
         (aiohttp.ClientResponse, ("start",)),

@@ -25,7 +25,7 @@ def delta(**fields: Any) -> dict[str, Any]:
 
 
 def counts(reading: Reading) -> Any:
-    usage = reading.facts(HASHING)["usage"]
+    usage = json.loads(reading.text(HASHING))["usage"]
     return None if usage is None else (usage["input"], usage["cached"], usage["output"], usage["reasoning"])
 
 
@@ -121,7 +121,7 @@ def test_ollama_line_by_line() -> None:
         reading = Reading("chat", chunks, [1, 2, 3, 4], "", kind)
         assert (reading.output_ns, reading.is_stream, reading.answer.is_complete) == ([1, 2, 3], True, True)
         assert counts(reading) == (7, None, 3, None)
-        facts = reading.facts(HASHING)
+        facts = json.loads(reading.text(HASHING))
         assert (facts["engine_decode_ms"], facts["engine_prefill_ms"]) == (2.5, None)
         assert facts["tool_calls"] == [{"id": None, "name": "f"}]
     cut = Reading("chat", chunks[:2], [1, 2], "", "application/x-ndjson")
@@ -142,7 +142,7 @@ def test_what_is_ollamas() -> None:
         ({"type": "response.create", "model": "m"}, "/v1/responses", True),
     ):
         assert wire.is_streamed(body, path) is is_streamed
-    facts = request.request_facts("chat", asked, json.dumps(asked).encode(), "/api/chat", HASHING)
+    facts = json.loads(request.request_text("chat", asked, json.dumps(asked).encode(), "/api/chat", HASHING))
     assert facts["stream"] is True
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tracekit.collectors.inside.identity import Hashing
 from tracekit.collectors.inside.media import REMEMBERED, StandIns
-from tracekit.collectors.inside.request import request_facts
+from tracekit.collectors.inside.request import request_text
 
 HASHING = Hashing(b"test key")
 
@@ -21,7 +21,7 @@ def payload(seed: int, size: int = 60_000) -> str:
 
 
 def facts(api: str, body: dict[str, Any]) -> dict[str, Any]:
-    return request_facts(api, body, json.dumps(body).encode(), "/v1/x", HASHING)
+    return json.loads(request_text(api, body, json.dumps(body).encode(), "/v1/x", HASHING))
 
 
 def user(*pieces: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tracekit.collectors.inside import encoding, prompt, sse, usage, wire
 from tracekit.collectors.inside.identity import BLOCK_BYTES, BLOCKS_UP_TO, Hashing, PrefixHash
-from tracekit.collectors.inside.request import request_facts
+from tracekit.collectors.inside.request import request_text
 from tracekit.collectors.inside.response import Reading
 
 HASHING = Hashing(b"test key")
@@ -22,7 +22,7 @@ TOOLS = [{"type": "function", "function": {"name": "search"}}]
 
 
 def facts(api: str, path: str = "/v1/x", **body: Any) -> dict[str, Any]:
-    return request_facts(api, body, json.dumps(body).encode(), path, HASHING)
+    return json.loads(request_text(api, body, json.dumps(body).encode(), path, HASHING))
 
 
 def read(api: str, *chunks: bytes, kind: str = "text/event-stream", coding: str = "") -> Reading:
@@ -158,9 +158,53 @@ def test_a_remembered_conversation_hashes_as_a_new_one() -> None:
     for end in (3, 5, 12, 4, 12):
         grown = facts("chat", model="m", messages=messages[:end], tools=TOOLS)
         body = {"model": "m", "messages": messages[:end], "tools": TOOLS}
-        alone = request_facts("chat", body, json.dumps(body).encode(), "/v1/x", other)
+        alone = json.loads(request_text("chat", body, json.dumps(body).encode(), "/v1/x", other))
         assert {**grown, "body_hash": 0, "body_bytes": 0} == {**alone, "body_hash": 0, "body_bytes": 0}
         other = Hashing(b"test key")
+
+
+def alone(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts of a conversation that begins like none before."""
+    body = {"model": "m", "messages": messages}
+    return json.loads(request_text("chat", body, json.dumps(body).encode(), "/v1/x", Hashing(b"test key")))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 6), st.lists(st.integers(0, 3), max_size=4)), max_size=12))
+def test_whatever_conversations_share_they_hash_as_new_ones(turns: list[tuple[int, list[int]]]) -> None:
+    """Grown, cut short, branched, begun anew: each goes on from so many messages of the one before."""
+    messages: list[dict[str, Any]] = []
+    for kept, added in turns:
+        messages = messages[:kept] + [{"role": "user", "content": f"{number} " * 150} for number in added]
+        assert facts("chat", model="m", messages=messages) == alone(messages)
+
+
+def no_parts(_item: Any) -> list[Any]:
+    return []
+
+
+def test_only_what_is_new_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+    real = prompt._facts
+    monkeypatch.setattr(prompt, "_facts", lambda part, *rest: hashed.append(part.text) or real(part, *rest))
+    memory = prompt.Memory()
+    for words, new in (
+        ("abc", "abc"),
+        ("abcde", "de"),
+        ("abcde", ""),
+        ("abxy", "xy"),
+        ("abcdef", "f"),
+        ("q", "q"),
+    ):
+        hashed.clear()
+        memory.prompt([prompt.Part("user", word, word, [], None) for word in words], no_parts, HASHING)
+        assert "".join(hashed) == new
+
+
+def test_the_same_messages_to_another_api_have_parts_of_their_own() -> None:
+    used = [{"role": "assistant", "content": [{"type": "tool_use", "id": "a"}], "tool_calls": [{"id": "b"}]}]
+    assert facts("chat", model="m", messages=used)["parts"][0]["tool_call_ids"] == ["b"]
+    assert facts("messages", model="m", messages=used)["parts"][0]["tool_call_ids"] == ["a"]
 
 
 @settings(deadline=None)
@@ -247,7 +291,7 @@ def test_unknown_encodings_are_left() -> None:
     assert encoding.decoder("gzip, secret-sauce") is None
     reading = read("chat", b"\x01\x02", coding="secret-sauce")
     assert reading.is_unreadable
-    assert reading.facts(HASHING)["usage"] is None
+    assert json.loads(reading.text(HASHING))["usage"] is None
 
 
 def test_usage_words() -> None:
@@ -284,7 +328,7 @@ def test_long_names_are_cut() -> None:
         "model": long,
         "choices": [{"finish_reason": long, "message": {"content": long, "tool_calls": [call]}}],
     }
-    found = read("chat", json.dumps(body).encode(), kind="application/json").facts(HASHING)
+    found = json.loads(read("chat", json.dumps(body).encode(), kind="application/json").text(HASHING))
     short = "x" * 512
     assert (found["response_id"], found["model"], found["finish_reason"]) == (short, short, short)
     assert found["tool_calls"] == [{"id": short, "name": short}]
@@ -333,7 +377,7 @@ def test_long_prompts_are_remembered_up_to_a_sum(monkeypatch: pytest.MonkeyPatch
         ("e" * 2000, 0),
         ("f", 1),
     ):
-        memory.prompt([prompt.Part("user", text, text, [], None)], HASHING)
+        memory.prompt([prompt.Part("user", text, text, [], None)], no_parts, HASHING)
         assert len(memory._prompts) == kept
 
 
@@ -360,9 +404,10 @@ APIS = st.sampled_from(["chat", "completions", "responses", "embeddings", "messa
 def test_no_json_makes_reading_fail(api: str, values: list[Any], as_events: bool) -> None:
     if as_events:
         chunks = [b"data: %s\n\n" % json.dumps(value).encode() for value in values]
-        read(api, *chunks).facts(HASHING)
+        reading = read(api, *chunks)
     else:
-        read(api, *[json.dumps(value).encode() for value in values], kind="application/json").facts(HASHING)
+        reading = read(api, *[json.dumps(value).encode() for value in values], kind="application/json")
+    assert "usage" in json.loads(reading.text(HASHING))
 
 
 @settings(deadline=None)
@@ -372,7 +417,7 @@ def test_no_json_makes_reading_fail(api: str, values: list[Any], as_events: bool
         st.sampled_from(["messages", "input", "prompt", "tools", "system", "instructions"]), JSON
     ),
 )
-def test_no_json_makes_request_facts_fail(api: str, body: dict[str, Any]) -> None:
+def test_no_json_makes_reading_a_request_fail(api: str, body: dict[str, Any]) -> None:
     found = facts(api, **body)
     assert sum(part["bytes"] for part in found["parts"]) == found["prompt_bytes"]
 
@@ -398,5 +443,5 @@ def test_no_bytes_make_reading_fail(api: str, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(stream)))
     coding = data.draw(st.sampled_from(["", "gzip", "deflate"]))
     reading = read(api, bytes(stream[:cut]), bytes(stream[cut:]), coding=coding)
-    reading.facts(HASHING)
+    assert "usage" in json.loads(reading.text(HASHING))
     reading.times()

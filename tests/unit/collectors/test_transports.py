@@ -278,7 +278,7 @@ def test_a_failing_recorder_fails_no_transport(
             for ask in (by_requests, by_urllib3, by_http_client, by_aiohttp):
                 assert ask(f"{fake.base_url}/chat/completions").endswith(b"data: [DONE]\n\n")
     with monkeypatch.context() as patch:
-        patch.setattr(exchange, "request_facts", broken)
+        patch.setattr(exchange, "_request_text", broken)
         for ask in (by_requests, by_urllib3, by_http_client, by_aiohttp):
             assert ask(f"{fake.base_url}/chat/completions").endswith(b"data: [DONE]\n\n")
     assert {note["what"] for note in hooked("note")} == {"hook_error"}

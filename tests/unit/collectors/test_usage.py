@@ -155,7 +155,8 @@ def test_llama_cpp_counts_in_its_timings() -> None:
 
 def read(api: str, *stream: dict[str, Any]) -> Any:
     chunks = [b"data: " + json.dumps(event).encode() + b"\n\n" for event in stream]
-    return Reading(api, chunks, [1] * len(chunks), "", "text/event-stream").facts(Hashing(b"k"))["usage"]
+    reading = Reading(api, chunks, [1] * len(chunks), "", "text/event-stream")
+    return json.loads(reading.text(Hashing(b"k")))["usage"]
 
 
 USAGE = WORDINGS["openai chat"][0]

@@ -298,6 +298,13 @@ def test_usage_comes_and_is_hidden(injecting: Any, library: Any, coding: str, is
     assert start["request"]["body_bytes"] == len(answer.request.content)
 
 
+def test_null_goes_from_an_event_over_several_lines() -> None:
+    plain = b'data: {\ndata:  "id": "x",\ndata:  "choices": [{}]\ndata: }\n\n'
+    asked = plain.replace(b'data:  "choices"', b'data:  "usage": null,\ndata:  "choices"')
+    stream = UsageStream()
+    assert stream.show(asked) + stream.rest() == plain
+
+
 def test_nothing_is_added_unless_wanted(hooked: Any) -> None:
     server = Server()
     assert ask(server).content == server.plain()

@@ -177,6 +177,7 @@ def test_a_lost_gpu_is_null_and_comes_back(opened, monkeypatch, code):
 
 def test_a_gpu_that_is_lost_from_the_start(opened):
     (gpu, other), told, _set_time = opened(events=[Fault("*", LOST, 0)])
+    assert gpu.facts()["gpu_uuid"] is None
     assert gpu.sample(everything=True) is None
     assert other.sample(everything=True)["power_w"] == 90.0
     assert told == [("GPU 0", "NVML_ERROR_GPU_IS_LOST")]

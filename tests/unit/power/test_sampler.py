@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -33,7 +34,9 @@ def samples_of(records, device):
 
 def test_what_it_writes(sampling):
     sampler = sampling(FakeGpus(TWO))
-    sampler.wait_for(lambda records: len(of(records, "device")) >= 4)  # with the update periods
+    sampler.wait_for(
+        lambda records: sum("energy_update_ms" in device for device in of(records, "device")) == 2
+    )
     records = sampler.stop().records
     assert {record["t"] for record in records} == {"device", "power", "clock"}
     last = {device["id"]: device for device in of(records, "device")}
@@ -120,7 +123,7 @@ def test_a_call_that_hangs_stops_neither_the_others_nor_the_end(sampling, functi
 
 
 def test_a_gpu_that_answers_again_after_a_hang_goes_on(sampling):
-    hang = Hang("nvmlDeviceGetTotalEnergyConsumption", 2.0, 0, 0.5, 0.7)
+    hang = Hang("nvmlDeviceGetTotalEnergyConsumption", 2.0, 0, 3.0, 4.9)  # who comes meanwhile ends later
     sampler = sampling(FakeGpus(TWO, events=[hang]))
     sampler.wait_for(lambda records: of(records, "note"))
     hung_ns = of(read_spool(sampler.directory).records, "note")[0]["ns"]
@@ -129,6 +132,42 @@ def test_a_gpu_that_answers_again_after_a_hang_goes_on(sampling):
     records = sampler.stop().records
     assert len(of(records, "note")) == 1
     assert len(again(records)) > 5
+
+
+@pytest.mark.parametrize("function", ["nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetMigMode"])
+def test_a_gpu_that_hangs_when_it_is_opened_is_known_by_its_number(sampling, function):
+    sampler = sampling(FakeGpus(TWO, events=[Hang(function, 600, 1)]))
+    sampler.wait_for(lambda records: of(records, "note") and len(samples_of(records, "gpu0")) > 5)
+    records = sampler.stop().records
+    assert [note["detail"] for note in of(records, "note")] == ["GPU 1: driver_hangs"]
+    known = {device["gpu_index"] for device in of(records, "device") if device["id"] == "gpu1"}
+    assert known == {1}
+    assert [sample["reason"] for sample in samples_of(records, "gpu1")] == ["driver_hangs"]
+
+
+def test_a_gpu_that_is_lost_at_first_is_introduced_when_it_comes_back(sampling):
+    sampler = sampling(FakeGpus(TWO, events=[Fault("*", LOST, 1, 0.0, 3.0)]))
+    sampler.wait_for(lambda records: any(s["power_w"] for s in samples_of(records, "gpu1")))
+    records = sampler.stop().records
+    facts = [device for device in of(records, "device") if device["id"] == "gpu1"]
+    assert "gpu_name" not in facts[0]
+    assert facts[-1]["gpu_name"] == "tracekit fake GPU"
+
+
+def test_what_a_call_that_hung_says_in_the_end_is_not_kept(sampling):
+    """The counter is then of nobody knows which instant; the others' samples go on in their order."""
+    hang = Hang("nvmlDeviceGetTotalEnergyConsumption", 2.0, 1, 3.0, 4.9)
+    sampler = sampling(FakeGpus(TWO, events=[hang]))
+    sampler.wait_for(lambda records: of(records, "note"))
+    hung_ns = of(read_spool(sampler.directory).records, "note")[0]["ns"]
+    sampler.wait_for(lambda records: [s for s in samples_of(records, "gpu1") if s["ns"] > hung_ns + 10**9])
+    stopped = sampler.stop().directory
+    records = [json.loads(line) for line in next(stopped.glob("*.jsonl")).read_text().splitlines()]
+    for name in ("gpu0", "gpu1"):
+        times = [record["ns"] for record in records if record["t"] == "power" and record["id"] == name]
+        assert times == sorted(times)
+    silent = [s for s in samples_of(records, "gpu1") if hung_ns - 0.9e9 < s["ns"] < hung_ns + 0.4e9]
+    assert [sample["reason"] for sample in silent] == ["driver_hangs"]
 
 
 def test_a_driver_that_hangs_from_the_start(sampling):
@@ -169,16 +208,21 @@ def test_ctrl_c_is_not_for_it(sampling):
 
 
 class Missing:
-    name = "nowhere"
+    has_gpus = True
+
+    def __init__(self, name="nowhere", reason="SOME_REASON"):
+        self.name = name
+        self._reason = reason
 
     def open(self, tell):
-        raise SourceMissing("SOME_REASON")
+        raise SourceMissing(self._reason)
 
 
 class Steady:
     """A source with one device that answers at once."""
 
     name = "steady"
+    has_gpus = False
     id = "steady0"
     label = "steady"
 
@@ -190,8 +234,11 @@ class Steady:
         tell("steady", "odd")
         return [self]
 
+    def identity(self):
+        return {"device": "gpu", "gpu_index": 0}
+
     def facts(self):
-        return {"device": "gpu", "gpu_index": 0, "mig": None}
+        return self.identity() | {"mig": None}
 
     def sample(self, *, everything):
         self.samples += 1
@@ -212,6 +259,21 @@ def test_sources_are_independent(writer, tmp_path):
     ]  # fmt: skip
     assert of(records, "device")[0].keys() == {"t", "ns", "id", "device", "gpu_index"}
     assert len(of(records, "power")) == device.samples > 2
+
+
+@pytest.mark.parametrize("has_other_gpus", [True, False])
+def test_a_missing_interface_is_told_only_where_no_other_has_gpus(writer, tmp_path, has_other_gpus):
+    """A host of AMD's GPUs has no NVML, and no need of it."""
+    device, looks = Steady(), iter(range(3))
+    device.has_gpus = has_other_gpus
+    sources = [Missing("NVML", "NO_NVML"), device, *([] if has_other_gpus else [Missing("amdsmi", "NO_AMD")])]
+    Sampler(writer, 0.01, sources).run(lambda: next(looks, None) is None, lambda _s: time.sleep(0.05))
+    told = [
+        note["detail"]
+        for note in of(read_spool(tmp_path / "spool").records, "note")
+        if note["what"] == "power_unavailable"
+    ]
+    assert told == ([] if has_other_gpus else ["NO_NVML"])
 
 
 def test_nothing_to_sample_ends_at_once(writer):

@@ -455,7 +455,7 @@ def test_a_failing_recorder_does_not_fail_the_agent(
     with monkeypatch.context() as patch:
         patch.setattr("tracekit.collectors.inside.exchange.Reading", broken)
         assert httpx.post(url, json=ASK).json()["id"] == "cmpl-1"
-    settled(recorded)
+        settled(recorded)
     assert [note["detail"] for note in recorded("note")] == [
         "proxy: ZeroDivisionError",
         "response: ZeroDivisionError",

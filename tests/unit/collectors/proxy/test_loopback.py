@@ -77,6 +77,9 @@ def test_a_run_without_proxy_changes_nothing() -> None:
         (["node", "a.js"], {"PATH": "/bin"}, False),
         (["node", "a.js", "--base=ADDRESS"], {"PATH": "/bin"}, True),
         (["node", "a.js"], {loopback.UNSET: "ADDRESS"}, False),
+        (["env", "-i", "node", "a.js"], None, False),
+        (["env", "-i", "BASE=ADDRESS", "node", "a.js"], None, True),
+        (["env", "A=b", "node", "a.js"], None, True),
     ],
 )
 def test_notes_say_who_goes_by_proxy(
@@ -90,4 +93,4 @@ def test_notes_say_who_goes_by_proxy(
         }
     children.started(None, argv, environment)
     [note] = recorded("note")
-    assert (note["detail"], note.get("by_proxy", False)) == ("node", by_proxy)
+    assert (note["detail"], note.get("by_proxy", False)) == (argv[0], by_proxy)
