@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from tracekit.commands.measuring import Duration, Wish
 from tracekit.commands.options import CATALOG, FORCE, JSON
+from tracekit.location import Location, Url, location_of
+from tracekit.units import NS_PER_S
 
 if TYPE_CHECKING:
     from tracekit.analyzers.catalog.model import Model
@@ -28,7 +30,9 @@ DEFAULT_OUTPUT = "calibration.toml"
 @click.option(
     "--tp", type=click.IntRange(1), help="With a trace or MODEL: GPUs of the replica.  [default: 1]"
 )
-@click.option("--device", help="With MODEL: cpu or cuda:NUMBER.  [default: the first GPU]")
+@click.option(
+    "--device", help="With MODEL: cpu or cuda:NUMBER, the first of --tp GPUs.  [default: the first GPU]"
+)
 @click.option(
     "--budget", type=Duration(), default="5m", show_default=True, help="With MODEL: time to measure for."
 )
@@ -66,10 +70,10 @@ def command(
     """Measure steps here, or take measured ones, as a calibration for `tracekit replay --calibration`.
 
     MODEL, a model's name or its config.json, measures the device at hand: blocks of that architecture with random
-    weights, decoding and prompts, watts where NVML tells them (extra `torch`). Ctrl-C keeps what is done; the same
-    command goes on. ROWS.csv has the columns that `tracekit validate` takes. TRACE.parquet is a recording whose calls
-    one replica served alone: name its --gpu and --model; time per output token, and watts if the trace has them, are
-    binned by how many calls were emitting tokens at once.
+    weights, decoding and prompts, watts where NVML tells them (extra `torch`); with --tp 2, two GPUs that share the
+    layers. Ctrl-C keeps what is done; the same command goes on. ROWS.csv has the columns that `tracekit validate`
+    takes. TRACE.parquet is a recording whose calls one replica served alone: name its --gpu and --model; time per
+    output token, and watts if the trace has them, are binned by how many calls were emitting tokens at once.
     """
     from tracekit.commands.blas import load_without_threads
 
@@ -88,12 +92,13 @@ def command(
         return _measure(asked, wish, output, force=force, as_json=as_json)
     if not to_stdout:
         check_output(output, force=force)
+    where = location_of(source)
     if gpu is not None and model is not None:
-        found = _of_trace(Path(source), gpu, model, engine, tp or 1)
+        found = _of_trace(where, gpu, model, engine, tp or 1)
     elif any(word is not None for word in (gpu, model, engine, tp)):
         raise click.UsageError("A trace needs both --gpu and --model; rows of a table name their own.")
     else:
-        found = _of_rows(Path(source))
+        found = _of_rows(where)
     text = to_toml(found.calibrations)
     if to_stdout:
         click.echo(text, nl=False)
@@ -107,7 +112,9 @@ def _asked_model(source: str, device: str | None) -> Model | None:
     """The model that is to be measured; None for rows and traces, which are files."""
     from tracekit.analyzers.catalog import catalog
 
-    path = Path(source)
+    path = location_of(source)
+    if isinstance(path, Url):
+        return None
     if device is None and path.suffix in (".csv", ".parquet"):
         return None
     is_config = path.suffix == ".json" or (path / "config.json").is_file()
@@ -130,38 +137,45 @@ def _measure(model: Model, wish: Wish, output: Path, *, force: bool, as_json: bo
     return outcome.code
 
 
-def _of_rows(source: Path) -> Calibrated:
-    from tracekit.analyzers.hardware.calibrating import Calibrated, calibrations_of
+def _of_rows(source: Location) -> Calibrated:
+    from tracekit.analyzers.hardware.calibrating import Calibrated, Provenance, calibrations_of
     from tracekit.analyzers.hardware.operating_point import read_points
     from tracekit.errors import RowsInvalid
 
+    if isinstance(source, Url):
+        raise click.UsageError(
+            f"{source}: of a URL only a trace is read, with --gpu and --model; fetch a table of rows."
+        )
     if source.suffix == ".parquet":
         raise click.UsageError("A trace needs --gpu and --model: it does not say what served its calls.")
     points, skipped = read_points(source)
     if not points:
         raise RowsInvalid.no_row(source, skipped[0].why if skipped else "it has none")
-    found = calibrations_of(points, _provenance(source, "calibrated"))
+    found = calibrations_of(points, Provenance(source.name, _changed(source), "calibrated"))
     return Calibrated(found.calibrations, [*skipped, *found.skipped])
 
 
-def _of_trace(source: Path, gpu: str, model: str, engine: str | None, tp: int) -> Calibrated:
+def _of_trace(source: Location, gpu: str, model: str, engine: str | None, tp: int) -> Calibrated:
     from tracekit.analyzers.catalog import catalog
-    from tracekit.analyzers.hardware.calibrating import calibrations_of
+    from tracekit.analyzers.hardware.calibrating import Provenance, calibrations_of
     from tracekit.analyzers.scenario import Pool
     from tracekit.analyzers.trace_points import points_of_trace
     from tracekit.trace import Trace
 
     replica = Pool(gpu, model, tp=tp, engine=engine or catalog.DEFAULT_ENGINE).replica()
-    return calibrations_of(points_of_trace(Trace.open(source), replica), _provenance(source, "measured"))
+    opened = Trace.open(source)
+    date = _date(opened.provenance.created_ns / NS_PER_S) if isinstance(source, Url) else _changed(source)
+    return calibrations_of(points_of_trace(opened, replica), Provenance(source.name, date, "measured"))
 
 
-def _provenance(source: Path, tier: str) -> Any:
+def _changed(file: Path) -> str:
+    return _date(file.stat().st_mtime)
+
+
+def _date(unix_s: float) -> str:
     from datetime import UTC, datetime
 
-    from tracekit.analyzers.hardware.calibrating import Provenance
-
-    changed = datetime.fromtimestamp(source.stat().st_mtime, UTC)
-    return Provenance(source.name, changed.date().isoformat(), tier)
+    return datetime.fromtimestamp(unix_s, UTC).date().isoformat()
 
 
 def _write(path: Path, text: str) -> None:

@@ -60,17 +60,19 @@ class Measured(NamedTuple):
 def measured(model: Model, wish: Wish, output: Path, *, force: bool) -> Measured:
     """Runs the campaign; readings lie beside `output`. Raises MeasuringRefused."""
     from tracekit.measuring.journal import Journal
-    from tracekit.measuring.setup import default_device, set_up
+    from tracekit.measuring.setup import set_up
 
     path = Journal.beside(output)
     if force:
         path.unlink(missing_ok=True)
-    where = wish.device or default_device()
-    setup = set_up(where, model, wish.tp)
-    journal = Journal(path, setup.facts)
-    if setup.idle_w is not None and "idle_w" not in journal.idle:
-        journal.keep_idle("idle_w", setup.idle_w)
-    course = _run(setup, journal, model, wish)
+    setup = set_up(wish.device, model, wish.tp, wish.budget_s)
+    try:
+        journal = Journal(path, setup.facts)
+        if setup.idle_w is not None and "idle_w" not in journal.idle:
+            journal.keep_idle("idle_w", setup.idle_w)
+        course = _run(setup, journal, model, wish)
+    finally:
+        setup.bench.device.close()
     return _outcome(setup, journal, course, model, wish)
 
 
@@ -100,17 +102,18 @@ def _outcome(setup: Setup, journal: Journal, course: Course, model: Model, wish:
     from tracekit.analyzers.hardware.calibration_file import to_toml
     from tracekit.analyzers.hardware.step_reading import calibration_of_steps
     from tracekit.errors import MeasuringRefused
-    from tracekit.measuring.outcome import launch_of, measured_toml, steps_of
+    from tracekit.measuring.outcome import launch_of, measured_toml, source_of, steps_of
     from tracekit.measuring.setup import replica_of
 
     steps = steps_of(journal.readings, setup.shape)
     if not any(reading.seconds is not None for reading in journal.readings):
         raise MeasuringRefused.nothing(_why_nothing(journal))
     date = datetime.now(UTC).date().isoformat()
-    device, launch = setup.facts["device"], launch_of(journal.readings)
-    source = f"torch {setup.facts['torch']} blocks on {device} ({launch} launches)"
+    device = setup.facts["device"]
+    source = source_of(setup.facts, launch_of(journal.readings))
     replica = replica_of(wish.gpu, device, model, wish.engine, wish.tp)
-    warm_idle_w = journal.idle.get("warm_idle_w")
+    together_w = journal.idle.get("warm_idle_w")
+    warm_idle_w = None if together_w is None else together_w / wish.tp
     found = (
         None
         if replica is None
@@ -120,7 +123,8 @@ def _outcome(setup: Setup, journal: Journal, course: Course, model: Model, wish:
     facts = {"date": date, **setup.facts}
     text = to_toml(calibrations) + measured_toml(facts, journal.idle, journal.readings)
     notes = _notes(journal, course, device if replica is None else None, bool(steps))
-    return Measured(Calibrated(calibrations, []), text, notes, INTERRUPTED if course.interrupted else 0)
+    code = INTERRUPTED if course.interrupted else int(course.lost is not None)
+    return Measured(Calibrated(calibrations, []), text, notes, code)
 
 
 def _why_nothing(journal: Journal) -> str:
@@ -131,6 +135,8 @@ def _why_nothing(journal: Journal) -> str:
 def _notes(journal: Journal, course: Course, unknown_device: str | None, has_steps: bool) -> list[str]:
     failed = [reading for reading in journal.readings if reading.seconds is None]
     notes = [f"{len(journal.done)} points measured in {course.seconds:.0f} s"]
+    if course.lost is not None:
+        notes.append(f"measuring ended there, because {course.lost}; its point is a row with that reason")
     if course.left_out:
         notes.append(
             f"{len(course.left_out)} points of the grid are left; the same command goes on with them"

@@ -36,7 +36,7 @@ FEWEST_STEPS = 3
 
 
 class Watts(NamedTuple):
-    """Of one GPU over a while; None where nobody tells."""
+    """Of all GPUs together over a while, the clock of one; None where nobody tells."""
 
     counter_w: float | None
     instant_w: float | None
@@ -105,7 +105,7 @@ class Bench:
         return max(1, round(0.1 / max(timed.seconds * prepared.blocks, 1e-9)))
 
     def idle_w(self) -> float | None:
-        """Watts of one GPU while nothing of ours runs."""
+        """Watts of all GPUs while nothing of ours runs."""
         watts = self._over(lambda: self._sleep(0.05), self._plan.idle_s)
         return watts.instant_w if watts.counter_w is None else watts.counter_w
 
@@ -153,7 +153,7 @@ class Bench:
 
     def _sample(self, samples: _Samples, over: threading.Event) -> None:
         while not over.is_set():
-            samples.take(self._clock(), self.meter)
+            samples.take(self._clock, self.meter)
             over.wait(self._plan.sample_interval_s)
 
 
@@ -161,27 +161,50 @@ class _Samples:
     """What a meter said, one time after the other."""
 
     def __init__(self) -> None:
-        self._steps: list[tuple[float, float]] = []  # when the counter stood at what for the first time
+        self._counters: list[_Steps] = []  # one a GPU
         self._instant_w: list[float] = []
         self._clock_mhz: list[float] = []
 
-    def take(self, now_s: float, meter: Meter) -> None:
-        """Read the meter at `now_s`."""
-        energy_j = meter.energy_j()
-        if energy_j is not None and (not self._steps or energy_j != self._steps[-1][1]):
-            self._steps.append((now_s, energy_j))
+    def take(self, clock: Callable[[], float], meter: Meter) -> None:
+        """Read the meter; a counter stood at what it says in the middle of its being read."""
+        asked_s = clock()
+        energies_j = meter.energy_j()
+        now_s = (asked_s + clock()) / 2
+        if energies_j is not None:
+            self._counters = self._counters or [_Steps() for _ in energies_j]
+            for counter, energy_j in zip(self._counters, energies_j, strict=True):
+                counter.take(now_s, energy_j)
         for value, kept in ((meter.power_w(), self._instant_w), (meter.clock_mhz(), self._clock_mhz)):
             if value is not None:
                 kept.append(value)
 
     def watts(self) -> Watts:
-        """The counter from its first step to its last; what it stood at in the beginning is no step."""
-        counter_w = None
-        if len(self._steps) > FEWEST_STEPS:
-            (first_s, first_j), (last_s, last_j) = self._steps[1], self._steps[-1]
-            if last_j > first_j and last_s > first_s:
-                counter_w = (last_j - first_j) / (last_s - first_s)
+        """The sum over GPUs, each by its own counter's steps; None as soon as one of them has none."""
+        rates = [counter.watts() for counter in self._counters]
+        known = [rate for rate in rates if rate is not None]
+        counter_w = sum(known) if known and len(known) == len(rates) else None
         return Watts(counter_w, _median(self._instant_w), _median(self._clock_mhz))
+
+
+class _Steps:
+    """When a counter stood at what for the first time."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[float, float]] = []
+
+    def take(self, now_s: float, energy_j: float) -> None:
+        """Note what it stands at."""
+        if not self._steps or energy_j != self._steps[-1][1]:
+            self._steps.append((now_s, energy_j))
+
+    def watts(self) -> float | None:
+        """From its first step to its last; what it stood at in the beginning is no step."""
+        if len(self._steps) <= FEWEST_STEPS:
+            return None
+        (first_s, first_j), (last_s, last_j) = self._steps[1], self._steps[-1]
+        if last_j <= first_j or last_s <= first_s:
+            return None
+        return (last_j - first_j) / (last_s - first_s)
 
 
 def _median(values: list[float]) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tracekit.measuring.bench import Bench, Clock
+from tracekit.measuring.device import DeviceLost
 from tracekit.measuring.journal import Journal
 from tracekit.measuring.point import Point, Reading, work_of
 from tracekit.measuring.shape import ModelShape
@@ -20,10 +21,14 @@ OnPoint = Callable[[int, int, Point], None]
 
 @dataclass
 class Course:
-    """How a campaign went: points that would have taken longer than was left, and whether it was interrupted."""
+    """How a campaign went: points that would have taken longer than was left, and what ended it early.
+
+    `lost` says why the device does not answer any more; None where it does.
+    """
 
     left_out: list[Point] = field(default_factory=list)
     interrupted: bool = False
+    lost: str | None = None
     seconds: float = 0.0
 
 
@@ -36,8 +41,9 @@ def measure(
     on_point: OnPoint = lambda done, total, point: None,
     clock: Clock = time.monotonic,
 ) -> Course:
-    """Measure what the journal lacks, in the grid's order, until the budget is spent; Ctrl-C ends it early.
+    """Measure what the journal lacks, in the grid's order, until the budget is spent.
 
+    Ctrl-C ends it early, and so does a device that is lost; the point at which it was lost is kept as one that failed.
     Every reading is in the journal when this returns. The device's idle watts are read before the first point.
     """
     course = Course()
@@ -55,14 +61,27 @@ def measure(
                 course.left_out.append(point)
                 continue
             on_point(len(grid) - len(todo) + index, len(grid), point)
-            for reading in bench.readings(point):
+            for reading in _readings(bench, point, course):
                 journal.keep(reading)
                 pace.learn(reading)
+            if course.lost is not None:
+                break
     except KeyboardInterrupt:
         course.interrupted = True
+    except DeviceLost as lost:  # while it settled
+        course.lost = str(lost)
+    if course.interrupted or course.lost is not None:
         course.left_out += [point for point in todo if point not in journal.done | set(course.left_out)]
     course.seconds = clock() - begun_s
     return course
+
+
+def _readings(bench: Bench, point: Point, course: Course) -> list[Reading]:
+    try:
+        return bench.readings(point)
+    except DeviceLost as lost:
+        course.lost = str(lost)
+        return [Reading(*point, launch=bench.device.launches[0], blocks=0, reason=str(lost))]
 
 
 def _settle(grid: Sequence[Point], bench: Bench, journal: Journal) -> None:

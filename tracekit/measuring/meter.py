@@ -13,7 +13,7 @@ class NoMeter:
     def facts(self) -> Mapping[str, str]:
         return {}
 
-    def energy_j(self) -> float | None:
+    def energy_j(self) -> tuple[float, ...] | None:
         return None
 
     def power_w(self) -> float | None:
@@ -24,32 +24,36 @@ class NoMeter:
 
 
 class NvmlMeter:
-    """The mean over the GPUs of these ids. Raises NVMLError where the driver does not know one."""
+    """The GPUs of these ids. Raises NVMLError where the driver does not know one."""
 
     def __init__(self, nvml: Any, uuids: Sequence[str]) -> None:
         self._nvml = nvml
         self._handles = [nvml.nvmlDeviceGetHandleByUUID(uuid) for uuid in uuids]
 
     def facts(self) -> Mapping[str, str]:
-        limit_mw = self._mean(self._nvml.nvmlDeviceGetEnforcedPowerLimit)
+        limits_mw = self._each(self._nvml.nvmlDeviceGetEnforcedPowerLimit)
         source = "energy counter" if self.energy_j() is not None else "instant power"
         known = {
             "driver": _text(self._nvml.nvmlSystemGetDriverVersion()),
-            "power_limit_w": "" if limit_mw is None else f"{limit_mw / 1000:g}",
+            "power_limit_w": "" if limits_mw is None else f"{sum(limits_mw) / 1000:g}",
             "power_source": source if self.energy_j() is not None or self.power_w() is not None else "",
         }
         return {name: value for name, value in known.items() if value}
 
-    def energy_j(self) -> float | None:
-        return _thousandth(self._mean(self._nvml.nvmlDeviceGetTotalEnergyConsumption))
+    def energy_j(self) -> tuple[float, ...] | None:
+        energies_mj = self._each(self._nvml.nvmlDeviceGetTotalEnergyConsumption)
+        return None if energies_mj is None else tuple(energy_mj / 1000 for energy_mj in energies_mj)
 
     def power_w(self) -> float | None:
         """The instant field; `nvmlDeviceGetPowerUsage`, a mean of a second on most GPUs, where it is missing."""
-        instant = _thousandth(self._mean(self._instant_mw))
-        return _thousandth(self._mean(self._nvml.nvmlDeviceGetPowerUsage)) if instant is None else instant
+        powers_mw = self._each(self._instant_mw) or self._each(self._nvml.nvmlDeviceGetPowerUsage)
+        return None if powers_mw is None else sum(powers_mw) / 1000
 
     def clock_mhz(self) -> float | None:
-        return self._mean(lambda handle: self._nvml.nvmlDeviceGetClockInfo(handle, self._nvml.NVML_CLOCK_SM))
+        clocks_mhz = self._each(
+            lambda handle: self._nvml.nvmlDeviceGetClockInfo(handle, self._nvml.NVML_CLOCK_SM)
+        )
+        return None if clocks_mhz is None else sum(clocks_mhz) / len(clocks_mhz)
 
     def _instant_mw(self, handle: Any) -> float:
         nvml = self._nvml
@@ -58,9 +62,10 @@ class NvmlMeter:
             raise nvml.NVMLError(value.nvmlReturn)
         return float(value.value.uiVal)
 
-    def _mean(self, read: Callable[[Any], float]) -> float | None:
+    def _each(self, read: Callable[[Any], float]) -> list[float] | None:
+        """Of every GPU, or of none: a sum without one of them would be of fewer GPUs than measure."""
         try:
-            return sum(float(read(handle)) for handle in self._handles) / len(self._handles)
+            return [float(read(handle)) for handle in self._handles]
         except (self._nvml.NVMLError, AttributeError):
             return None
 
@@ -100,10 +105,6 @@ def visible_uuid(where: str) -> str | None:
         return _text(nvml.nvmlDeviceGetUUID(nvml.nvmlDeviceGetHandleByIndex(index)))
     except Exception:  # as above
         return None
-
-
-def _thousandth(value: float | None) -> float | None:
-    return None if value is None else value / 1000.0
 
 
 def _text(value: str | bytes) -> str:

@@ -15,9 +15,21 @@ from tracekit.measuring.shape import ModelShape
 METHOD = (
     "a few blocks with random weights, each with KV memory of its own; seconds are of one block, times the layers, "
     "plus those of the head (embedding, last norm, output matrix), which is measured once. The engine's host and its "
-    "sampling are not in them. Watts: of blocks that run without a pause, after settling."
+    "sampling are not in them. Watts: of blocks that run without a pause, after settling, of all GPUs together."
+)
+METHOD_OF_GROUPS = (
+    " Tensor parallel: each of the GPUs has its part of every matrix, its heads and whole experts, in a process of its "
+    "own; a sum over the GPUs ends each half of a layer; seconds are the slowest GPU's."
 )
 Facts = Mapping[str, str]
+
+
+def source_of(facts: Facts, launch: str) -> str:
+    """A calibration's source in words: what measured, on how many GPUs, and how."""
+    tp = int(facts.get("tp", 1))
+    gpus = f"{tp} x " if tp > 1 else ""
+    by = f"tensor parallel by {facts['collectives']}, " if tp > 1 else ""
+    return f"torch {facts['torch']} blocks on {gpus}{facts['device']} ({by}{launch} launches)"
 
 
 def launch_of(readings: Iterable[Reading]) -> str:
@@ -52,16 +64,17 @@ def _step(parts: list[Reading], shape: ModelShape, heads: Mapping[int, float | N
     seconds = [shape.kind(part.kind).layers * (part.seconds or 0.0) for part in parts]
     watts = [part.watts for part in parts]
     known = [watt for watt in watts if watt is not None]
-    mean_w = float(np.average(known, weights=seconds)) if len(known) == len(parts) else None
+    mean_w = float(np.average(known, weights=seconds)) / shape.tp if len(known) == len(parts) else None
     return StepReading(first.batch, first.context, first.chunk, sum(seconds) + head_s, mean_w)
 
 
 def measured_toml(facts: Facts, idle: Mapping[str, float | None], readings: Sequence[Reading]) -> str:
     """The table [measured] of a calibration file: what measured, how, and every reading."""
+    method = METHOD + (METHOD_OF_GROUPS if int(facts.get("tp", 1)) > 1 else "")
     lines = [
         "",
         "[measured]",
-        f"method = {json.dumps(METHOD)}",
+        f"method = {json.dumps(method)}",
         f"steps_from = {json.dumps(launch_of(readings))}",
     ]
     lines += [f"{name} = {json.dumps(value)}" for name, value in facts.items() if value]

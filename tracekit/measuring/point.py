@@ -47,18 +47,20 @@ class Work(NamedTuple):
 def work_of(point: Point, shape: ModelShape) -> Work:
     """What the point asks of one device."""
     value = shape.value_bytes
+    used: float = shape.token_parameters
     if point.phase == "head":
         matrix = shape.vocabulary * shape.hidden
-        return Work(2.0 * point.batch * matrix, value * matrix, value * point.batch * shape.vocabulary)
+        logits = point.batch * shape.vocabulary * (1 if shape.tp == 1 else 1 + shape.tp)
+        return Work(2.0 * point.batch * matrix, value * matrix, value * logits)
     kind, tokens = shape.kind(point.kind), point.tokens
     context = min(point.context, kind.window) if kind.window else point.context
     seen = context + 0.5 * point.chunk
-    used = shape.token_parameters
     read = shape.block_bytes(kind)
     if kind.has_experts:
-        used += shape.experts_per_token * shape.expert_parameters
+        here = len(shape.own_experts)
+        used += shape.experts_per_token * shape.expert_parameters * here / shape.experts
         untouched = (1.0 - shape.experts_per_token / shape.experts) ** tokens
-        read -= int(value * untouched * shape.experts * shape.expert_parameters)
+        read -= int(value * untouched * here * shape.expert_parameters)
     sequences = point.batch if point.phase == "decode" else 1
     kept = sequences * (context + point.chunk + 1) * shape.kv_token_bytes
     widest = shape.feed_forward + shape.experts_per_token * shape.expert_width * kind.has_experts
@@ -72,11 +74,11 @@ def work_of(point: Point, shape: ModelShape) -> Work:
 class Reading:
     """One point under one way of launching its kernels (`graph`, or `plain` calls); None where nothing was measured.
 
-    seconds : of one block, or of the head: the median of `repetitions`
+    seconds : of one block, or of the head: the median of `repetitions`; of several GPUs, the slowest's
     spread : between the quartiles, as a share of the median
-    counter_w, instant_w : of one GPU that repeats the point without a pause, by energy counter and by the median of
-        instant samples
-    clock_mhz : of the multiprocessors meanwhile
+    counter_w, instant_w : of all GPUs together while they repeat the point without a pause, by energy counters and by
+        the median of instant samples
+    clock_mhz : of the multiprocessors meanwhile, the mean of one GPU
     reason : why there is no time, or no watts
     """
 

@@ -1,7 +1,8 @@
-"""From what a user asks for to a bench: the device, its meter, and what both are."""
+"""From what a user asks for to a bench: the device or group of them, its meter, and what both are."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tracekit.analyzers.catalog import catalog
@@ -9,16 +10,19 @@ from tracekit.analyzers.catalog.model import Model
 from tracekit.analyzers.hardware.replica import Replica
 from tracekit.errors import MeasuringRefused, UnknownName
 from tracekit.measuring.bench import Bench
+from tracekit.measuring.group_device import GroupDevice
 from tracekit.measuring.meter import meter_of, visible_uuid
 from tracekit.measuring.shape import ModelShape
 from tracekit.measuring.torch_device import TorchDevice, gpu_count
 
 FIRST_GPU = "cuda:0"
+SLOWEST_SHARE = 0.25
+"""Of the budget, that two repetitions may take: a point has eight, or it is left out."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A bench that is ready; `idle_w` is of the device before it was touched, None where nobody tells."""
+    """A bench that is ready; `idle_w` is of its GPUs before they were touched, None where nobody tells."""
 
     bench: Bench
     shape: ModelShape
@@ -26,27 +30,46 @@ class Setup:
     idle_w: float | None
 
 
-def default_device() -> str:
-    """The first GPU, or the processor where there is none. Raises MeasuringRefused without PyTorch."""
-    return FIRST_GPU if gpu_count() else "cpu"
+def set_up(where: str | None, model: Model, tp: int = 1, budget_s: float = 0.0) -> Setup:
+    """A bench on that device, or on `tp` from it on; None is the first GPU, or the processor where there is none.
 
-
-def set_up(where: str, model: Model, tp: int = 1) -> Setup:
-    """Raises MeasuringRefused: a model that is not built here, no such device, several GPUs."""
-    if tp > 1:
-        raise MeasuringRefused.tensor_parallel(tp, gpu_count())
+    The caller closes the bench's device. Raises MeasuringRefused: a model that is not built here, no such device, too
+    few GPUs, no PyTorch.
+    """
     shape = ModelShape.of(model, tp)
-    idle_w = _idle_w(where)
-    device = TorchDevice(where, shape)
-    meter = meter_of([device.uuid] if device.uuid else [])
+    places = places_of(where, tp, gpu_count())
+    idle_w = _idle_w(places)
+    device: TorchDevice | GroupDevice
+    if tp == 1:
+        device = TorchDevice(places[0], shape)
+        uuids = [device.uuid] if device.uuid else []
+    else:
+        device = GroupDevice(places, ModelShape.of(model), SLOWEST_SHARE * budget_s)
+        uuids = device.uuids
+    meter = meter_of(uuids)
     facts = {**device.facts(), **meter.facts()}
     return Setup(Bench(device, meter), shape, facts, idle_w)
 
 
-def _idle_w(where: str) -> float | None:
-    uuid = visible_uuid(where)
-    meter = meter_of([uuid] if uuid else [])
-    return meter.power_w()
+def places_of(where: str | None, tp: int, gpus: int) -> list[str]:
+    """A device for each of `tp` ranks: the processor for all, or GPUs in a row. Raises MeasuringRefused."""
+    if tp == 1:
+        return [where or (FIRST_GPU if gpus else "cpu")]
+    if where == "cpu":
+        return [where] * tp
+    kind, _, number = (where or FIRST_GPU).partition(":")
+    if kind != "cuda" or not (number or "0").isdecimal():
+        raise MeasuringRefused.no_device(str(where), "it is of another kind")
+    first = int(number or 0)
+    if first + tp > gpus:
+        raise MeasuringRefused.too_few_gpus(tp, first, gpus)
+    return [f"cuda:{first + rank}" for rank in range(tp)]
+
+
+def _idle_w(places: Sequence[str]) -> float | None:
+    uuids = [visible_uuid(place) for place in places]
+    known = [uuid for uuid in uuids if uuid is not None]
+    return meter_of(known).power_w() if len(known) == len(uuids) else None
 
 
 def replica_of(gpu: str | None, device: str, model: Model, engine: str | None, tp: int) -> Replica | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 from tracekit.analyzers.catalog.model import Model
 from tracekit.errors import MeasuringRefused
+from tracekit.measuring.part import Part, cut, experts_of, kv_heads_of
 
 DTYPE_BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 WIDTH_STEP = 32
@@ -27,8 +29,9 @@ class BlockKind:
 
 @dataclass(frozen=True)
 class ModelShape:
-    """Sizes of a model's layers and head, on one of `tp` GPUs.
+    """Sizes of a model's layers and head, on GPU `rank` of `tp`.
 
+    `experts` are the whole model's, whose router is whole on each GPU; `own_experts` are those whose weights are here.
     `feed_forward` is the mean over layers, shared experts in it; where a model has no gate, the two matrices that it
     has are built as three of the same size together.
     """
@@ -46,10 +49,14 @@ class ModelShape:
     dtype: str
     tp: int
     kinds: tuple[BlockKind, ...]
+    rank: int = 0
 
     @classmethod
     def of(cls, model: Model, tp: int = 1) -> Self:
-        """The model's. Raises MeasuringRefused for layers that are not built here, or that `tp` does not divide."""
+        """The model's, or its first GPU's part.
+
+        Raises MeasuringRefused for layers that are not built here, or that `tp` does not divide.
+        """
         _check(model, tp)
         attention = model.hidden_size * model.head_dim * (2 * model.heads + 2 * model.kv_heads)
         embeddings = model.embedding_parameters * (1 if model.tied_embeddings else 2)
@@ -73,17 +80,48 @@ class ModelShape:
         )
         return whole if tp == 1 else whole.shard(tp)
 
-    def shard(self, tp: int) -> Self:
-        """One GPU's part: heads, widths and vocabulary divided."""
+    def part(self, tp: int, rank: int) -> Part:
+        """Which rows of this whole model GPU `rank` of `tp` holds."""
+        return Part(
+            cut(self.heads, tp, rank),
+            kv_heads_of(self.kv_heads, tp, rank),
+            cut(self.feed_forward, tp, rank, ALIGNED if self.feed_forward >= tp * WIDTH_STEP else 1),
+            experts_of(self.experts, tp, rank),
+            cut(self.vocabulary, tp, rank),
+        )
+
+    def shard(self, tp: int, rank: int = 0) -> Self:
+        """One GPU's part of this whole model."""
+        part = self.part(tp, rank)
         return replace(
             self,
-            heads=self.heads // tp,
-            kv_heads=max(1, self.kv_heads // tp),
-            feed_forward=-(-self.feed_forward // tp),
-            expert_width=-(-self.expert_width // tp),
-            vocabulary=-(-self.vocabulary // tp),
+            heads=len(part.heads),
+            kv_heads=len(part.kv_heads),
+            feed_forward=len(part.feed_forward),
+            vocabulary=len(part.vocabulary),
             tp=tp,
+            rank=rank,
         )
+
+    @property
+    def own_experts(self) -> range:
+        """Whose weights are here."""
+        return experts_of(self.experts, self.tp, self.rank)
+
+    @property
+    def first_word(self) -> int:
+        """Of the vocabulary's part that is here."""
+        return self.rank * self.vocabulary
+
+    def to_json(self) -> dict[str, Any]:
+        """A record, for a process that runs this part."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """What `to_json` told. Raises TypeError for a record that lacks something."""
+        kinds = tuple(BlockKind(**kind) for kind in record["kinds"])
+        return cls(**{**record, "kinds": kinds})
 
     def kind(self, name: str) -> BlockKind:
         """The kind of that name."""
@@ -106,8 +144,8 @@ class ModelShape:
 
     def block_bytes(self, kind: BlockKind) -> int:
         """Weights of one layer."""
-        experts = self.experts * (self.expert_parameters + self.hidden) if kind.has_experts else 0
-        return self.value_bytes * (self.token_parameters + experts)
+        experts = len(self.own_experts) * self.expert_parameters + self.experts * self.hidden
+        return self.value_bytes * (self.token_parameters + (experts if kind.has_experts else 0))
 
     @property
     def kv_token_bytes(self) -> int:
@@ -136,6 +174,8 @@ def _check(model: Model, tp: int) -> None:
         raise MeasuringRefused.unbuilt(
             model.name, f"{model.heads} heads on {model.kv_heads} KV heads and {tp} GPUs"
         )
+    if 0 < model.experts < tp:
+        raise MeasuringRefused.unbuilt(model.name, f"{model.experts} experts on {tp} GPUs")
 
 
 def _kinds(model: Model) -> tuple[BlockKind, ...]:

@@ -36,6 +36,7 @@ class Block:
         self._shape = shape
         self._reduce = reduce
         self._has_experts = kind.has_experts
+        self._own = shape.own_experts
         self._grouped = grouped_matrices(torch) if kind.has_experts else None
 
         def weight(*sizes: int) -> Any:
@@ -49,8 +50,8 @@ class Block:
         self._down = weight(shape.hidden, shape.feed_forward) if shape.feed_forward else None
         if kind.has_experts:
             self._router = weight(shape.experts, shape.hidden)
-            self._expert_in = weight(shape.experts, shape.hidden, 2 * shape.expert_width)
-            self._expert_out = weight(shape.experts, shape.expert_width, shape.hidden)
+            self._expert_in = weight(len(self._own), shape.hidden, 2 * shape.expert_width)
+            self._expert_out = weight(len(self._own), shape.expert_width, shape.hidden)
 
     def __call__(self, hidden: Any, keys: Any, values: Any, state: StepState) -> Any:
         """The next layer's input, (tokens, hidden)."""
@@ -107,18 +108,24 @@ class Block:
         return seen[0].transpose(0, 1).reshape(-1, shape.heads * shape.head_dim)
 
     def _experts(self, hidden: Any, state: StepState) -> Any:
-        """Tokens sorted by expert, two matrix products a group, and back; the router runs, but chance decides."""
-        torch, chosen = self._torch, self._shape.experts_per_token
+        """Tokens sorted by expert, two matrix products a group, and back; the router runs, but chance decides.
+
+        Experts of this GPU come first. Rows of the others' are carried along, as CUDA graphs have no shapes that depend
+        on chance, but no product reads them, and nothing is kept of them.
+        """
+        torch, chosen, own = self._torch, self._shape.experts_per_token, self._own
         logits = torch.add(state.routing, hidden @ self._router.t(), alpha=0.0)
         scores, experts = torch.topk(torch.softmax(logits, dim=-1), chosen, dim=-1)
-        experts, order = experts.reshape(-1).sort()
+        experts, order = ((experts - own.start) % self._shape.experts).reshape(-1).sort()
         counts = torch.zeros(self._shape.experts, device=hidden.device, dtype=torch.int32)
         counts.scatter_add_(0, experts, state.ones)
-        ends = counts.cumsum(0, dtype=torch.int32)
+        ends = counts.cumsum(0, dtype=torch.int32)[: len(own)]
         token = order // chosen
         assert self._grouped is not None
         inner = self._gated(self._grouped(hidden[token], self._expert_in, offs=ends))
         outer = self._grouped(inner, self._expert_out, offs=ends) * scores.reshape(-1)[order, None]
+        if len(own) < self._shape.experts:
+            outer = outer.masked_fill((experts >= len(own))[:, None], 0.0)
         return torch.zeros_like(hidden).index_add_(0, token, outer)
 
 

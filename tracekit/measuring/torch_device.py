@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracekit.errors import MeasuringRefused
+from tracekit.measuring.collective import Alone, Collective
 from tracekit.measuring.device import PointFailed, Prepared
 from tracekit.measuring.point import Point, work_of
 from tracekit.measuring.shape import BlockKind, ModelShape
-from tracekit.measuring.torch_block import EPSILON, Block, Reduce, StepState
+from tracekit.measuring.torch_block import EPSILON, Block, StepState
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 LAST_LEVEL_CACHE_BYTES = 32 * 2**20
@@ -42,6 +43,13 @@ def gpu_count() -> int:
     return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
 
 
+class Pass(NamedTuple):
+    """What one repetition runs, and through how many blocks."""
+
+    run: Callable[[], Any]
+    blocks: int
+
+
 class TorchDevice:
     """One device with a model's blocks.
 
@@ -49,17 +57,21 @@ class TorchDevice:
     ----------
     where : cpu, cuda or cuda:NUMBER.
     shape : of the model, or of this device's part of it.
-    reduce : sums a tensor over the devices that share a layer.
+    join : makes this device a rank of a group that shares layers, from the module and the device.
 
     Raises
     ------
     MeasuringRefused : no PyTorch, no such device.
     """
 
-    def __init__(self, where: str, shape: ModelShape, reduce: Reduce = lambda tensor: tensor) -> None:
+    def __init__(
+        self,
+        where: str,
+        shape: ModelShape,
+        join: Callable[[Any, Any], Collective] = lambda torch, device: Alone(),
+    ) -> None:
         self._torch = torch = import_torch()
         self._shape = shape
-        self._reduce = reduce
         try:
             self.device = torch.device(where)
             if self.device.type not in ("cpu", "cuda"):
@@ -70,9 +82,9 @@ class TorchDevice:
                 self.device = torch.device("cuda", self.device.index or 0)
                 torch.cuda.set_device(self.device)
                 self._properties = torch.cuda.get_device_properties(self.device)
+            self.collective = join(torch, self.device)
         except (RuntimeError, AssertionError) as error:
             raise MeasuringRefused.no_device(where, _first_line(error)) from error
-        torch.manual_seed(SEED)
         self._place = {"device": self.device, "dtype": getattr(torch, DTYPES[shape.dtype])}
         self._built: tuple[str, list[Block]] = ("", [])
 
@@ -103,13 +115,29 @@ class TorchDevice:
         }
 
     def prepare(self, point: Point, launch: str) -> Prepared:
+        return self.launched(self.work(point, self.room(point)), launch)
+
+    def room(self, point: Point) -> int:
+        """Blocks that have room for the point; 1 for the head. Raises PointFailed for none."""
         with self._failures(), self._torch.inference_mode():
             if point.phase == "head":
-                return _Repeated(self, self._head(point), 1, launch)
+                return 1
+            return self._fitting(point, len(self._blocks(self._shape.kind(point.kind))))
+
+    def work(self, point: Point, blocks: int) -> Pass:
+        """The point over so many blocks, with its memory. Raises PointFailed."""
+        with self._failures(), self._torch.inference_mode():
+            # all ranks of a group have the same hidden states, words and experts to go to
+            self._torch.manual_seed(SEED)
+            if point.phase == "head":
+                return Pass(self._head(point), 1)
             kind = self._shape.kind(point.kind)
-            blocks = self._blocks(kind)
-            blocks = blocks[: self._fitting(point, len(blocks))]
-            return _Repeated(self, self._step(kind, point, blocks), len(blocks), launch)
+            return Pass(self._step(kind, point, self._blocks(kind)[:blocks]), blocks)
+
+    def launched(self, work: Pass, launch: str) -> Prepared:
+        """The work, ready to run that way; here ranks of a group meet. Raises PointFailed."""
+        with self._failures(), self._torch.inference_mode():
+            return _Repeated(self, work, launch)
 
     def _blocks(self, kind: BlockKind) -> list[Block]:
         """Of one kind at a time; enough of them that weights come from memory."""
@@ -125,7 +153,9 @@ class TorchDevice:
                 raise PointFailed(
                     f"a block takes {each / 1e9:.3g} GB, {self.free_bytes() / 1e9:.3g} GB are free"
                 )
-            made = [Block(self._torch, self._shape, kind, self._place, self._reduce) for _ in range(count)]
+            self._torch.manual_seed(SEED + 1 + self._shape.rank)
+            reduce = self.collective.sum
+            made = [Block(self._torch, self._shape, kind, self._place, reduce) for _ in range(count)]
             self._built = (kind.name, made)
         return self._built[1]
 
@@ -162,36 +192,46 @@ class TorchDevice:
             raise PointFailed(
                 f"out of memory: it takes {shape.head_bytes / 1e9:.3g} GB, {free / 1e9:.3g} GB are free"
             )
+        words = torch.randint(shape.vocabulary * shape.tp, (point.batch,), device=self.device)
         table = torch.empty(shape.vocabulary, shape.hidden, **place).normal_(0.0, 0.02)
         matrix = torch.empty(shape.vocabulary, shape.hidden, **place).normal_(0.0, 0.02)
         norm = torch.ones(shape.hidden, **place)
-        words = torch.randint(shape.vocabulary, (point.batch,), device=self.device)
         functional = torch.nn.functional
 
         def run() -> Any:
-            hidden = functional.rms_norm(table[words], (shape.hidden,), norm, EPSILON)
-            return hidden @ matrix.t()
+            hidden = functional.rms_norm(self._embedded(table, words), (shape.hidden,), norm, EPSILON)
+            return self.collective.gather(hidden @ matrix.t())
 
         return run
 
+    def _embedded(self, table: Any, words: Any) -> Any:
+        """Each word's row of the table, wherever in the group it is."""
+        shape = self._shape
+        if shape.tp == 1:
+            return table[words]
+        own = words - shape.first_word
+        elsewhere = (own < 0) | (own >= shape.vocabulary)
+        rows = table[own.masked_fill(elsewhere, 0)].masked_fill(elsewhere[:, None], 0.0)
+        return self.collective.sum(rows)
+
     def free_bytes(self) -> float:
-        """Memory that tensors could still take."""
+        """Memory that tensors could still take; ranks on one processor have equal shares of it."""
         if self.is_cuda:
             torch = self._torch
             free, _total = torch.cuda.mem_get_info(self.device)
             return float(
                 free + torch.cuda.memory_reserved(self.device) - torch.cuda.memory_allocated(self.device)
             )
-        return _available_bytes()
+        return _available_bytes() / self._shape.tp
 
     def give_back(self) -> None:
         """Return memory that nothing holds to the driver."""
         if self.is_cuda:
             self._torch.cuda.empty_cache()
 
-    def synchronize(self) -> None:
-        if self.is_cuda:
-            self._torch.cuda.synchronize(self.device)
+    def close(self) -> None:
+        self._built = ("", [])
+        self.collective.close()
 
     def graph_of(self, run: Callable[[], Any]) -> Callable[[], Any]:
         """The same work as one CUDA graph."""
@@ -203,7 +243,9 @@ class TorchDevice:
                 run()
         torch.cuda.current_stream(self.device).wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # NCCL has threads that ask for events meanwhile, which a capture of all threads would refuse
+        mode = "global" if self._shape.tp == 1 else "thread_local"
+        with torch.cuda.graph(graph, capture_error_mode=mode):
             run()
         replay: Callable[[], Any] = graph.replay
         return replay
@@ -211,6 +253,7 @@ class TorchDevice:
     def timed(self, run: Callable[[], Any], repetitions: int) -> float:
         """Seconds that so many take: between two events on the GPU, or by the processor's clock."""
         with self._failures(), self._torch.inference_mode():
+            self.collective.align()
             if not self.is_cuda:
                 begun = time.perf_counter()
                 for _ in range(repetitions):
@@ -238,10 +281,10 @@ class TorchDevice:
 class _Repeated:
     """A point of a TorchDevice."""
 
-    def __init__(self, device: TorchDevice, run: Callable[[], Any], blocks: int, launch: str) -> None:
+    def __init__(self, device: TorchDevice, work: Pass, launch: str) -> None:
         self._device = device
-        self.blocks = blocks
-        self._run: Callable[[], Any] | None = device.graph_of(run) if launch == "graph" else run
+        self.blocks = work.blocks
+        self._run: Callable[[], Any] | None = device.graph_of(work.run) if launch == "graph" else work.run
 
     def run(self, repetitions: int) -> float:
         assert self._run is not None

@@ -73,6 +73,25 @@ def test_watts_by_counter_and_by_instant_samples(device, clock, counter, instant
     assert plain.watts is None
 
 
+@pytest.mark.parametrize("has_counter", [True, False])
+def test_watts_of_a_group_are_of_all_its_gpus(clock, tmp_path, has_counter):
+    shape = SHAPE.shard(2)
+    device, meter = FakeDevice(shape, clock), FakeMeter(clock, (400.0, 300.0), has_counter)
+    bench = Bench(device, meter, QUICK._replace(power_s=2.0, heat_up_s=0.1), clock, clock.sleep)
+    journal = Journal(tmp_path / "out.toml.readings.jsonl", device.facts())
+    grid = grid_of(shape, Limits(batch=2, context=128, chunk=64))
+    measure(grid, shape, bench, journal, 1e9, clock=clock)
+    measured = [reading for reading in journal.readings if reading.watts is not None]
+    assert {reading.phase for reading in measured} == {"decode", "prefill"}
+    for reading in measured:
+        assert reading.watts == pytest.approx(700.0, rel=0.1)
+    assert journal.idle["warm_idle_w"] == pytest.approx(700.0, rel=0.1)
+    steps = steps_of(journal.readings, shape)
+    assert len(steps) == len(measured)
+    for step in steps:
+        assert step.watts == pytest.approx(350.0, rel=0.1)
+
+
 def test_what_does_not_fit_is_a_row_with_its_reason(device, tmp_path):
     device.refuses = lambda point: "out of memory" if point.batch > 4 and point.phase == "decode" else None
     course, journal, grid = run(device, tmp_path)
@@ -117,6 +136,27 @@ def test_ctrl_c_keeps_what_is_done(device, tmp_path):
     device.interrupt_after = None
     _course, journal, _grid = run(device, tmp_path)
     assert journal.done == set(grid)
+
+
+def test_a_device_that_is_lost_ends_it_and_the_same_command_passes_that_point(device, tmp_path):
+    device.lost_after = 7
+    course, journal, grid = run(device, tmp_path)
+    assert course.lost == "rank 1 of 2 was killed by signal 9"
+    assert not course.interrupted
+    assert [reading.reason for reading in journal.readings] == [None] * 6 + [course.lost]
+    assert journal.done == set(grid[:4])
+    assert set(course.left_out) == set(grid) - journal.done
+    device.lost_after = None
+    course, journal, _grid = run(device, tmp_path)
+    assert (course.lost, journal.done) == (None, set(grid))
+    assert sum(reading.reason is not None for reading in journal.readings) == 1
+
+
+def test_a_device_that_is_lost_while_it_warms_up(device, clock, tmp_path):
+    device.lost_after = 0
+    course, journal, grid = run(device, tmp_path, meter=FakeMeter(clock))
+    assert "signal 9" in course.lost
+    assert (course.left_out, journal.readings) == (grid, [])
 
 
 def test_idle_watts_are_read_once(device, clock, tmp_path):
@@ -212,13 +252,6 @@ def test_blocks_and_head_have_the_models_parameters(name, blocks_b, tolerance):
     assert built == pytest.approx(model.parameters, rel=tolerance)
     assert sum(kind.layers for kind in shape.kinds) == pytest.approx(model.layers)
     assert model.parameters == pytest.approx(blocks_b, rel=0.05)
-
-
-def test_a_shard_has_its_part():
-    whole, half = SHAPE, SHAPE.shard(2)
-    [kind] = whole.kinds
-    assert half.block_bytes(kind) == whole.block_bytes(kind) / 2
-    assert (half.heads, half.kv_heads, half.kv_token_bytes) == (16, 4, whole.kv_token_bytes / 2)
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,23 @@ class Driver:
         return answers[name]
 
 
-def test_the_mean_of_its_gpus():
+def test_all_its_gpus():
     meter = NvmlMeter(Driver(), ["GPU-0", "GPU-1"])
-    assert (meter.energy_j(), meter.power_w(), meter.clock_mhz()) == (1.5, 350.0, 1980.0)
-    assert meter.facts() == {"driver": "570.1", "power_limit_w": "700", "power_source": "energy counter"}
+    assert (meter.energy_j(), meter.power_w(), meter.clock_mhz()) == ((1.0, 2.0), 700.0, 1980.0)
+    assert meter.facts() == {"driver": "570.1", "power_limit_w": "1400", "power_source": "energy counter"}
+
+
+def test_one_gpu_that_says_nothing_leaves_no_sum():
+    driver = Driver()
+
+    def of_the_first_alone(gpu):
+        if gpu == 1:
+            raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+        return 1000
+
+    driver.nvmlDeviceGetTotalEnergyConsumption = of_the_first_alone
+    assert NvmlMeter(driver, ["GPU-0", "GPU-1"]).energy_j() is None
+    assert NvmlMeter(driver, ["GPU-0"]).energy_j() == (1.0,)
 
 
 def test_without_a_counter_or_an_instant_field():
