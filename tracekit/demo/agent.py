@@ -19,6 +19,7 @@ from typing import Final
 
 import tracekit
 from tracekit.demo.extra import DemoExtraError, optional
+from tracekit.demo.labels import MODEL_ID
 from tracekit.demo.question import Question
 from tracekit.demo.questions import QUESTIONS
 from tracekit.demo.session import Session
@@ -32,17 +33,19 @@ def questions(count: int) -> Iterator[Question]:
     return (QUESTIONS[index % len(QUESTIONS)] for index in range(count))
 
 
-def run_sessions(base_url: str, workflow: str, sessions: int, concurrency: int) -> None:
+def run_sessions(
+    base_url: str, workflow: str, sessions: int, concurrency: int, model: str = MODEL_ID
+) -> None:
     """Run the sessions, at most `concurrency` at once, and print a line as each ends."""
     draw = random.Random(sessions)
     with (
-        optional("openai").OpenAI(base_url=base_url, api_key="demo", timeout=120) as client,
+        optional("openai").OpenAI(base_url=base_url, api_key="demo", timeout=600) as client,
         ThreadPoolExecutor(concurrency) as pool,
     ):
         running = []
         for index, question in enumerate(questions(sessions)):
             time.sleep(draw.uniform(*STAGGER_S) if index else 0)
-            running.append(pool.submit(_run_and_tell, workflow, index + 1, Session(client, question)))
+            running.append(pool.submit(_run_and_tell, workflow, index + 1, Session(client, question, model)))
         for session in running:
             session.result()
 
@@ -63,11 +66,12 @@ def main() -> int:
     )
     parser.add_argument("--base-url", required=True, help="the endpoint, with its /v1")
     parser.add_argument("--workflow", choices=list(WORKFLOWS), default="react", help="default react")
+    parser.add_argument("--model", default=MODEL_ID, help="what to ask for (default: the random weights)")
     parser.add_argument("--sessions", type=int, default=6, help="how many questions to ask (default 6)")
     parser.add_argument("--concurrency", type=int, default=3, help="how many at once (default 3)")
     options = parser.parse_args()
     try:
-        run_sessions(options.base_url, options.workflow, options.sessions, options.concurrency)
+        run_sessions(options.base_url, options.workflow, options.sessions, options.concurrency, options.model)
     except DemoExtraError as missing:
         print(missing, file=sys.stderr)
         return missing.exit_code

@@ -86,9 +86,13 @@ class OpenSockets:
 class Engine:
     """llama.cpp serving one weights file: continuous batching, and a prefix cache per slot."""
 
-    def __init__(self, weights: Path, capacity: Capacity = Capacity()) -> None:
+    def __init__(self, weights: Path, capacity: Capacity = Capacity(), template: str = "") -> None:
+        """`template` stands in for that of the weights file."""
         xllamacpp = optional("xllamacpp")
-        self._server = xllamacpp.Server(_parameters(xllamacpp, weights, capacity))
+        parameters = _parameters(xllamacpp, weights, capacity)
+        if template:
+            parameters.chat_template = template
+        self._server = xllamacpp.Server(parameters)
         self._open = OpenSockets()
         self._host = urlsplit(str(self._server.listening_address)).netloc
 

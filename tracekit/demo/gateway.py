@@ -3,7 +3,8 @@
 llama.cpp does not make a model call tools. So the gateway takes the next turn from the script, has the
 engine emit exactly that text, and passes it on as OpenAI's content and `tool_calls` while it is being
 emitted. Every token is prefilled, batched, cached, decoded and timed by the engine; usage and timings are
-the engine's own.
+the engine's own. A model that is sampled chooses the words of thoughts and answers itself; which tools it calls, and
+with what, stays the script's.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 
 from tracekit.demo import wire
 from tracekit.demo.engine import Engine, EngineError
+from tracekit.demo.labels import RANDOM, Model
 from tracekit.demo.request import BadRequestError, ChatRequest
 from tracekit.demo.script import next_turn
 from tracekit.demo.turn import spelling
@@ -35,9 +37,10 @@ class Gateway(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, engine: Engine, port: int = 0) -> None:
+    def __init__(self, engine: Engine, port: int = 0, model: Model = RANDOM) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.engine = engine
+        self.model = model
 
     @property
     def base_url(self) -> str:
@@ -59,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         match urlsplit(self.path).path:
             case "/v1/models":
-                self._send_json(wire.models())
+                self._send_json(wire.models(self.server.model))
             case "/health":
                 self._guarded(lambda: self._send(self.server.engine.asked("/health"), "application/json"))
             case "/metrics":
@@ -87,9 +90,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chat(self, request: ChatRequest) -> None:
         turn = next_turn(request.messages, tools_offered=bool(request.tools))
-        engine = self.server.engine
-        body = request.for_engine(engine.tokens(spelling(turn)))
-        answer = wire.Answer(turn)
+        engine, model = self.server.engine, self.server.model
+        body = (
+            request.for_sampling(turn)
+            if model.is_sampled
+            else request.for_engine(engine.tokens(spelling(turn)))
+        )
+        answer = wire.Answer(turn, model)
         if request.stream:
             with closing(engine.events(CHAT, body)) as events:
                 self._send_stream(chunk for event in events for chunk in answer.chunks(event))

@@ -41,6 +41,14 @@ def exactly(tokens: Iterable[Token]) -> str:
     return "root ::= " + (" ".join(_terms(tokens)) or '""')
 
 
+def freely(lead: str, longest: int, rest: str) -> str:
+    """A grammar of one line of at most `longest` characters without tags after `lead`, then exactly `rest`."""
+    words = f"[^<\\n ] [^<\\n]{{0,{longest - 1}}}"
+    return "root ::= " + " ".join(
+        [*([literal(f"{lead} ")] if lead else []), words, *([literal(rest)] if rest else [])]
+    )
+
+
 def _terms(tokens: Iterable[Token]) -> Iterable[str]:
     pending = b""
     for token in tokens:

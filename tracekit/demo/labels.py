@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final
-
-LABELS: Final[dict[str, str]] = {
-    "engine": "llama.cpp (CPU, 1 thread)",
-    "weights": "random",
-    "content": "scripted",
-}
-
-MODEL_ID: Final = "tracekit-demo-random-7m"
+from typing import Final, NamedTuple
 
 
-def owner() -> str:
-    """The labels as one line, for the `owned_by` of a /v1/models answer."""
-    return ", ".join(f"{key}: {value}" for key, value in LABELS.items())
+class Model(NamedTuple):
+    """What the engine serves; `is_sampled` if it chooses its words itself."""
+
+    identifier: str
+    labels: dict[str, str]
+    is_sampled: bool = False
+
+    def owner(self) -> str:
+        """The labels as one line, for the `owned_by` of a /v1/models answer."""
+        return ", ".join(f"{key}: {value}" for key, value in self.labels.items())
+
+
+_ENGINE: Final = "llama.cpp (CPU, 1 thread)"
+RANDOM: Final = Model(
+    "tracekit-demo-random-7m", {"engine": _ENGINE, "weights": "random", "content": "scripted"}
+)
+SMOLLM2: Final = Model(
+    "SmolLM2-135M-Instruct",
+    {
+        "engine": _ENGINE,
+        "weights": "SmolLM2-135M-Instruct, 4 bits",
+        "content": "thoughts and answers sampled, tool calls scripted",
+    },
+    is_sampled=True,
+)
+MODELS: Final = {"random": RANDOM, "smollm2": SMOLLM2}
+LABELS: Final = RANDOM.labels
+MODEL_ID: Final = RANDOM.identifier

@@ -12,7 +12,7 @@ class FollowUp:
     """What the user asks next, after reading the answer for `reading_s` seconds."""
 
     text: str
-    reading_s: float = 1.0
+    reading_s: float = 3.0
 
 
 @dataclass(frozen=True)

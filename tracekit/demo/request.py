@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from tracekit.demo.grammar import Token, exactly
+from tracekit.demo.grammar import Token, exactly, freely
 from tracekit.demo.script import text_of
+from tracekit.demo.turn import Turn, calls_after_text
 
 Json = dict[str, Any]
+
+LONGEST_LINE: Final = 280
+"""Characters of a sampled thought or answer."""
+SAMPLING: Final[Json] = {"temperature": 0.7, "top_p": 0.9, "seed": 20260}
 
 
 class BadRequestError(Exception):
@@ -50,12 +55,21 @@ class ChatRequest:
 
     def for_engine(self, tokens: Sequence[Token]) -> Json:
         """The request that makes the engine emit exactly these tokens after the conversation."""
-        whole = len(tokens) + 1  # the end of the message is a token too
+        return self._for_engine(exactly(tokens), len(tokens), {"temperature": 0})
+
+    def for_sampling(self, turn: Turn) -> Json:
+        """The request that lets the engine choose a line of words and then holds it to the turn's calls."""
+        rest = "".join(piece.text for piece in calls_after_text(turn))
+        grammar = freely(turn.lead, LONGEST_LINE, rest)
+        return self._for_engine(grammar, len(turn.lead) + LONGEST_LINE + len(rest), SAMPLING)
+
+    def _for_engine(self, grammar: str, tokens: int, sampling: Json) -> Json:
+        whole = tokens + 1  # the end of the message is a token too
         body: Json = {
             "messages": _templated(self.messages),
             "chat_template_kwargs": {"tool_definitions": [json.dumps(tool) for tool in self.tools]},
-            "grammar": exactly(tokens),
-            "temperature": 0,
+            "grammar": grammar,
+            **sampling,
             "max_tokens": min(whole, self.max_tokens or whole),
             "stream": self.stream,
         }

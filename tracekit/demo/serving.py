@@ -30,21 +30,24 @@ class DemoServerError(TracekitError):
 
 
 @contextmanager
-def serving(weights: Path | None = None, ready_timeout_s: float = READY_TIMEOUT_S) -> Iterator[str]:
+def serving(
+    weights: Path | None = None, ready_timeout_s: float = READY_TIMEOUT_S, model: str = "random"
+) -> Iterator[str]:
     """The base URL of a server that runs while the block does.
 
-    The weights are written if absent (default: in the user's cache). The server is out of reach of the
+    `model` is random or smollm2. Random weights are written if absent (default: in the user's cache). The server is
+    out of reach of the
     terminal's Ctrl-C, so it answers until the block ends; it also ends by itself if this process dies.
     """
-    with tempfile.TemporaryFile() as stderr, _started(weights, stderr) as server:
+    with tempfile.TemporaryFile() as stderr, _started(weights, model, stderr) as server:
         try:
             yield _base_url(server, stderr, ready_timeout_s)
         finally:
             _end(server)
 
 
-def _started(weights: Path | None, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tracekit.demo.server", "--until-stdin-closes"]
+def _started(weights: Path | None, model: str, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "tracekit.demo.server", "--until-stdin-closes", "--model", model]
     if weights:
         command += ["--weights", str(weights)]
     return subprocess.Popen(

@@ -25,6 +25,7 @@ class Session:
 
     client: OpenAI
     question: Question
+    model: str = MODEL_ID
     calls: int = 0
     tools: int = 0
 
@@ -37,7 +38,7 @@ class Session:
             self.calls += 1
         offered = {"tools": cast(Any, DEFINITIONS)} if tools else {}
         stream = self.client.chat.completions.create(
-            model=MODEL_ID,
+            model=self.model,
             messages=cast(Any, messages),
             stream=True,
             stream_options={"include_usage": True},

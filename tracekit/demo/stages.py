@@ -85,7 +85,10 @@ def _reflexion(question: Question) -> Iterator[tuple[str, tuple[Turn, ...]]]:
             else "Not supported: the answer gives no figure, and nothing was calculated."
         )
         yield attempt(question, trial), turns
-        yield judge(question, trial), (Turn(verdict),)
+        yield (
+            judge(question, trial),
+            (Turn(verdict, lead=verdict.partition(" every" if last else " the")[0]),),
+        )
         yield reflect(question, trial), (
             Turn(
                 "I stopped after the first search and guessed. Next time I take the inputs from the passages, "
@@ -108,5 +111,10 @@ def _expanded(question: Question, step: int, turn: Turn) -> Iterator[tuple[str, 
         yield candidate(question, step, number), (Turn(f"Thought {number}: {text}", turn.calls),)
         yield (
             rate(question, step, number),
-            (Turn(f"{10 - 2 * number} of 10: it moves on from what is known and repeats nothing."),),
+            (
+                Turn(
+                    f"{10 - 2 * number} of 10: it moves on from what is known and repeats nothing.",
+                    lead=f"{10 - 2 * number} of 10:",
+                ),
+            ),
         )

@@ -25,11 +25,13 @@ class ToolCall:
 class Turn:
     """A thought or an answer, then tool calls (none: the turn is an answer).
 
-    The text starts with no white space: llama.cpp strips it from an answer.
+    The text starts with no white space: llama.cpp strips it from an answer. `lead` is what programs read at its
+    beginning, so it stays where the rest is sampled.
     """
 
     text: str
     calls: tuple[ToolCall, ...] = ()
+    lead: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ class Unfolding:
     """Follows the engine's output through a turn's pieces."""
 
     def __init__(self, turn: Turn) -> None:
-        self._pieces = pieces(turn)
+        self._follow(pieces(turn))
+
+    def _follow(self, spelled: tuple[Piece, ...]) -> None:
+        self._pieces = spelled
         self._index = 0
         self._offset = 0
 
@@ -91,3 +96,26 @@ class Unfolding:
             if last:
                 self._index, self._offset = self._index + 1, 0
             yield Fragment(piece, taken, last)
+
+
+class SampledUnfolding(Unfolding):
+    """Follows output whose text is the model's own: one line of it, then the turn's calls."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._follow(calls_after_text(turn))
+        self._in_text = True
+
+    def feed(self, text: str) -> Iterator[Fragment]:
+        """What `text`, the engine's next output, adds to which piece."""
+        if self._in_text:
+            own, newline, rest = text.partition("\n")
+            self._in_text = not newline
+            if own:
+                yield Fragment(Piece("content", own), own, bool(newline))
+            text = newline + rest
+        yield from super().feed(text)
+
+
+def calls_after_text(turn: Turn) -> tuple[Piece, ...]:
+    """The pieces of the turn's calls, as they follow some text."""
+    return pieces(Turn("text", turn.calls))[1:]

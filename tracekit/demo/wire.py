@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from tracekit.demo.labels import LABELS, MODEL_ID, owner
-from tracekit.demo.turn import Fragment, Turn, Unfolding
+from tracekit.demo.labels import RANDOM, Model
+from tracekit.demo.turn import Fragment, SampledUnfolding, Turn, Unfolding
 
 Json = dict[str, Any]
 
@@ -16,9 +16,10 @@ Json = dict[str, Any]
 class Answer:
     """One answer on its way from the engine's output to OpenAI's shape; times are Unix seconds."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, model: Model = RANDOM) -> None:
         self._turn = turn
-        self._unfolding = Unfolding(turn)
+        self._model = model
+        self._unfolding = SampledUnfolding(turn) if model.is_sampled else Unfolding(turn)
         self._identifier = f"chatcmpl-{uuid.uuid4().hex}"
         self._call_ids = [f"call_{uuid.uuid4().hex[:24]}" for _ in turn.calls]
         self._created = int(time.time())
@@ -89,16 +90,16 @@ class Answer:
             "id": self._identifier,
             "object": kind,
             "created": self._created,
-            "model": MODEL_ID,
+            "model": self._model.identifier,
             "choices": choices,
             **measured,
         }
 
 
-def models() -> Json:
+def models(model: Model) -> Json:
     """The answer to /v1/models: one model, whose owner says what it is."""
-    model = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": owner(), "labels": LABELS}
-    return {"object": "list", "data": [model]}
+    told = {"id": model.identifier, "object": "model", "created": 0}
+    return {"object": "list", "data": [told | {"owned_by": model.owner(), "labels": model.labels}]}
 
 
 def error(message: str, status: int) -> Json:
