@@ -1,7 +1,7 @@
 """A trace as one tidy CSV: a row a row, `kind` says which, each column once with its unit in the header.
 
-Empty is unknown. Lists are JSON. Content is left out, and so are lists that only serve to compare prompts or to
-draw a stream's pace: they stay in the trace.
+Empty is unknown. Lists are JSON. Text is such that no spreadsheet takes it for a formula. Content is left out, and
+so are lists that only serve to compare prompts or to draw a stream's pace: they stay in the trace.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import polars as pl
 
 from tracekit.errors import TraceEmpty
 from tracekit.interchange.exported import Exported
+from tracekit.interchange.spreadsheet import neutral_columns
 from tracekit.schema import COLUMNS, Column, Kind
 from tracekit.trace import Trace
 
@@ -58,7 +59,7 @@ def _lines(trace: Trace, kinds: list[Kind], columns: list[Column]) -> Iterator[s
         for piece in trace.pieces(kind, own):
             rows = pl.DataFrame(pl.from_arrow(piece))
             lists = [name for name, dtype in rows.schema.items() if isinstance(dtype, pl.List)]
-            rows = rows.with_columns(_as_json(rows[name]) for name in lists)
+            rows = neutral_columns(rows.with_columns(_as_json(rows[name]) for name in lists))
             absent = [pl.lit(None).alias(column.name) for column in columns if column.name not in own]
             yield (
                 rows.with_columns(absent)

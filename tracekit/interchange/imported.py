@@ -114,7 +114,7 @@ class ImportedTrace:
         end_ns: int | None,
         *,
         parents: Sequence[int] = (),
-        edge_source: EdgeSource = EdgeSource.EXPLICIT,
+        edge_source: EdgeSource | None = EdgeSource.EXPLICIT,
         status: Status = Status.OK,
         row_id: int | None = None,
         **columns: Any,
@@ -135,7 +135,7 @@ class ImportedTrace:
         end_ns: int | None,
         *,
         parents: Sequence[int] = (),
-        edge_source: EdgeSource = EdgeSource.EXPLICIT,
+        edge_source: EdgeSource | None = EdgeSource.EXPLICIT,
         status: Status = Status.OK,
         row_id: int | None = None,
         **columns: Any,
@@ -165,7 +165,7 @@ class ImportedTrace:
         start_ns: int,
         end_ns: int | None,
         parents: Sequence[int],
-        edge_source: EdgeSource,
+        edge_source: EdgeSource | None,
         row_id: int | None,
     ) -> Row:
         self._stretch(start_ns, start_ns if end_ns is None else end_ns)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracekit.interchange.imported import Row
+from tracekit.interchange.otlp_writer import EDGES, NO_EDGE
 from tracekit.interchange.quantity import NS_PER_S, optional_ns, optional_text, optional_tokens
 from tracekit.interchange.reader import first_of
 from tracekit.interchange.spans import Meaning, Role, Span, SpanReader
-from tracekit.schema import UsageSource
+from tracekit.schema import EdgeSource, UsageSource
 
 _ROLES = {
     "chat": Role.CALL,
@@ -70,6 +71,10 @@ class Reader(SpanReader):
             attributes, ("gen_ai.conversation.id", "traceloop.association.properties.session_id")
         )
         meaning = Meaning(role, optional_text(conversation_id))
+        known = attributes.get(EDGES)
+        if known == NO_EDGE or known in set(EdgeSource):
+            meaning.has_edges = True
+            meaning.edge_source = None if known == NO_EDGE else EdgeSource(known)
         if role is Role.CALL:
             meaning.columns = _call_columns(span, operation)
         elif role is Role.TOOL:

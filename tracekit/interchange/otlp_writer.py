@@ -22,12 +22,12 @@ from tracekit.trace import Trace
 
 _SESSION = ("status", "name", "conversation_id", "agent_name", "score", "host")
 _CALL = (
-    "parents", "status", "error_type", "api", "server_host", "server_port", "model", "response_model",
+    "parents", "edge_source", "status", "error_type", "api", "server_host", "server_port", "model", "response_model",
     "response_id", "previous_response_id", "stream", "max_tokens", "temperature", "choice_count", "finish_reason",
     "first_token_ns", "input_tokens", "cached_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens",
     "usage_source",
 )  # fmt: skip
-_TOOL = ("parents", "status", "error_type", "name", "tool_call_id", "frame", "tool_source")
+_TOOL = ("parents", "edge_source", "status", "error_type", "name", "tool_call_id", "frame", "tool_source")
 _INTERNAL, _CLIENT = 1, 3
 _ERROR = 2
 _OPERATION = {"completions": "text_completion", "embeddings": "embeddings"}
@@ -62,6 +62,9 @@ _ATTRIBUTES = {
     "error.type": "error_type",
 }
 
+EDGES = "tracekit.edge_source"
+"""Says that the span's links are all that the step starts after, and how that is known."""
+NO_EDGE = "none"
 Attributes = dict[str, Any]
 
 
@@ -130,7 +133,7 @@ class _Session:
 
     def _step(self, row: Row, frame: Row | None, here: set[int]) -> Row:
         name, kind, said = _tool(row) if "tool_call_id" in row else _call(row)
-        said["gen_ai.conversation.id"] = self._conversation
+        said |= {"gen_ai.conversation.id": self._conversation, EDGES: row["edge_source"] or NO_EDGE}
         span = self._span(row, name, kind, said)
         above = frame or self._part.session
         if above is not None:

@@ -137,14 +137,14 @@ class _Writer:
         """A slice's begin, or an instant, with what is said about it."""
         new: list[bytes] = []
         fields = [
-            unsigned(9, kind),
+            _KINDS[kind],
             unsigned(11, track),
             self._interned(self._names, cut(name), 2, 10, 23, new),
         ]
         for key, value in said.items():
             named = self._interned(self._keys, key, 3, 1, 10, new)
             fields.append(message(4, named, _annotation(value)))
-        body = [unsigned(8, at_ns), message(11, *fields, *extra), unsigned(13, _NEEDS_STATE)]
+        body = [unsigned(8, at_ns), message(11, *fields, *extra), _NEEDING_STATE]
         return _packet(*([message(12, *new)] if new else []), *body)
 
     @staticmethod
@@ -160,8 +160,13 @@ class _Writer:
         return unsigned(by_id, number)
 
 
+_OF_SEQUENCE = unsigned(10, _SEQUENCE)
+_NEEDING_STATE = unsigned(13, _NEEDS_STATE)
+_KINDS = {kind: unsigned(9, kind) for kind in (_BEGIN, _END, _INSTANT, _COUNTER)}
+
+
 def _packet(*fields: bytes) -> bytes:
-    return message(1, unsigned(10, _SEQUENCE), *fields)
+    return message(1, _OF_SEQUENCE, *fields)
 
 
 def _annotation(value: Any) -> bytes:
@@ -175,11 +180,11 @@ def _annotation(value: Any) -> bytes:
 
 
 def _end(track: int, at_ns: int) -> bytes:
-    return _packet(unsigned(8, at_ns), message(11, unsigned(9, _END), unsigned(11, track)))
+    return _packet(unsigned(8, at_ns), message(11, _KINDS[_END], unsigned(11, track)))
 
 
 def _point(track: int, at_ns: int, value: float) -> bytes:
-    event = message(11, unsigned(9, _COUNTER), unsigned(11, track), double(44, value))
+    event = message(11, _KINDS[_COUNTER], unsigned(11, track), double(44, value))
     return _packet(unsigned(8, at_ns), event)
 
 

@@ -8,21 +8,25 @@ from __future__ import annotations
 import struct
 
 _VARINT, _FIXED64, _LENGTH = 0, 1, 2
+_BITS = 14
+_LAST = tuple(bytes([n]) if n <= 0x7F else bytes([n & 0x7F | 0x80, n >> 7]) for n in range(1 << _BITS))
+"""Two bytes' worth of a number, as its end."""
+_MORE = tuple(bytes([n & 0x7F | 0x80, n >> 7 | 0x80]) for n in range(1 << _BITS))
+"""The same with more to come; a trace's export is millions of numbers, most of them times of nine bytes."""
 
 
 def varint(number: int) -> bytes:
     """A number of 0 to 2**64 - 1, seven bits a byte, the lowest first."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    out = b""
+    while number >> _BITS:
+        out += _MORE[number & (1 << _BITS) - 1]
+        number >>= _BITS
+    return out + _LAST[number]
 
 
 def unsigned(field: int, number: int) -> bytes:
     """A field of type uint, enum, bool, or int where it is not negative."""
-    return varint(field << 3 | _VARINT) + varint(number)
+    return _LAST[field << 3 | _VARINT] + (varint(number) if number >> _BITS else _LAST[number])
 
 
 def signed(field: int, number: int) -> bytes:
@@ -32,18 +36,18 @@ def signed(field: int, number: int) -> bytes:
 
 def fixed64(field: int, number: int) -> bytes:
     """A field of type fixed64."""
-    return varint(field << 3 | _FIXED64) + struct.pack("<Q", number)
+    return _LAST[field << 3 | _FIXED64] + struct.pack("<Q", number)
 
 
 def double(field: int, number: float) -> bytes:
     """A field of type double."""
-    return varint(field << 3 | _FIXED64) + struct.pack("<d", number)
+    return _LAST[field << 3 | _FIXED64] + struct.pack("<d", number)
 
 
 def message(field: int, *parts: bytes) -> bytes:
     """A field that holds a message: its own fields, encoded."""
     body = b"".join(parts)
-    return varint(field << 3 | _LENGTH) + varint(len(body)) + body
+    return _LAST[field << 3 | _LENGTH] + varint(len(body)) + body
 
 
 def text(field: int, words: str) -> bytes:

@@ -40,7 +40,7 @@ class Role(Enum):
 
 @dataclass(slots=True, eq=False)
 class Span:
-    """One span; `events` are (name, ns) pairs."""
+    """One span; `events` are (name, ns) pairs, `links` the (trace, span) ids that it points at."""
 
     trace_id: str
     span_id: str
@@ -51,15 +51,21 @@ class Span:
     failed: bool
     attributes: dict[str, Any]
     events: list[tuple[str, int]]
+    links: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Meaning:
-    """A span in the words of a trace: its role, the columns of its row, the conversation it names."""
+    """A span in the words of a trace: its role, the columns of its row, the conversation it names.
+
+    With `has_edges` its links are what the step starts after, known as `edge_source` says.
+    """
 
     role: Role | None
     conversation_id: str | None = None
     columns: Row = field(default_factory=dict)
+    has_edges: bool = False
+    edge_source: EdgeSource | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +76,7 @@ class _Node:
     meaning: Meaning
     parent: _Node | None = None
     holds_calls: bool = False
+    row_id: int | None = None
 
 
 class SpanReader(Reader):
@@ -150,21 +157,28 @@ class SpanReader(Reader):
         status = Status.ERROR if span.failed else Status.OK
         if span.end_ns is None:
             status = Status.INTERRUPTED
-        parents = frontier.before(span.start_ns)
+        parents, edge_source = self._parents(node, frontier)
         if node.meaning.role is Role.CALL:
             row_id = self.trace.add_call(
-                session, span.start_ns, span.end_ns, parents=parents, edge_source=EdgeSource.TIMING,
+                session, span.start_ns, span.end_ns, parents=parents, edge_source=edge_source,
                 status=status, conversation_id=node.meaning.conversation_id, **node.meaning.columns,
             )  # fmt: skip
         else:
             row_id = self.trace.add_tool(
-                session, span.start_ns, span.end_ns, parents=parents, edge_source=EdgeSource.TIMING,
+                session, span.start_ns, span.end_ns, parents=parents, edge_source=edge_source,
                 status=status, tool_source="framework", confidence=1.0, frame=node.holds_calls,
                 **node.meaning.columns,
             )  # fmt: skip
-            if node.holds_calls:
-                return
-        frontier.add(Step(row_id, span.start_ns, span.start_ns if span.end_ns is None else span.end_ns))
+        node.row_id = row_id
+        if not node.holds_calls:
+            frontier.add(Step(row_id, span.start_ns, span.start_ns if span.end_ns is None else span.end_ns))
+
+    def _parents(self, node: _Node, frontier: Frontier) -> tuple[list[int], EdgeSource | None]:
+        """What the step starts after, as its links say, else by timing."""
+        if not node.meaning.has_edges:
+            return frontier.before(node.span.start_ns), EdgeSource.TIMING
+        linked = (self._nodes.get(link) for link in node.span.links)
+        return [one.row_id for one in linked if one and one.row_id is not None], node.meaning.edge_source
 
 
 def _merge_nested_calls(nodes: Iterable[_Node]) -> None:
@@ -301,6 +315,7 @@ def _otlp(raw: dict[str, Any]) -> Span:
         events=[
             (str(event.get("name")), _ns(event.get("timeUnixNano", 0))) for event in raw.get("events") or ()
         ],
+        links=[(str(link["traceId"]), str(link["spanId"])) for link in raw.get("links") or ()],
     )
 
 

@@ -5,7 +5,9 @@ import gzip
 import io
 import json
 from collections import Counter
+from types import SimpleNamespace
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -96,6 +98,31 @@ def test_csv_reads_back(tmp_path):
     ]  # fmt: skip
 
 
+FORMULAS = (
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "'quoted", "''=1", "-", "'", "", "plain =1", "5",
+)  # fmt: skip
+
+
+def test_csv_text_is_no_formula_and_comes_back(tmp_path):
+    tools = [tool_row(10 + n, n, n + 1, name=text) for n, text in enumerate(FORMULAS)]
+    trace = write_story(tmp_path / "story.parquet", [call_row(1, 0, 1)], tools, [session_row(0)])
+    (tmp_path / "story.csv").write_text(text("csv", trace), newline="")
+    rows = pl.read_csv(tmp_path / "story.csv", infer_schema_length=None)
+    cells = rows.filter(kind="tool_span").sort("row_id")["name"].to_list()
+    assert not [cell for cell in cells if cell and cell[0] in "=+-@\t\r\n\uff1d"]
+    assert cells[FORMULAS.index("5")] == "5"
+    back = rows.with_columns(pl.col(pl.String).str.strip_prefix("'")).filter(kind="tool_span").sort("row_id")
+    assert [name or "" for name in back["name"]] == list(FORMULAS)
+
+
+def test_csv_numbers_stay_numbers(tmp_path):
+    trace = write_story(
+        tmp_path / "story.parquet", [call_row(1, 0, 1, temperature=-0.5)], (), [session_row(0)]
+    )
+    (row,) = (row for row in csv.DictReader(io.StringIO(text("csv", trace))) if row["row_id"] == "1")
+    assert row["temperature"] == "-0.5"
+
+
 def test_every_csv_column_says_its_unit(tmp_path):
     header = text("csv", write_story(tmp_path / "story.parquet")).split("\n", 1)[0].split(",")
     said = {
@@ -137,6 +164,62 @@ def test_otlp_comes_back(tmp_path):
         (row["name"], row["tool_call_id"], row["start_ns"], row["end_ns"], row["status"])
         for row in made.tools
     ] == [(row["name"], row["tool_call_id"], row["start_ns"], row["end_ns"], row["status"]) for row in TOOLS]
+
+
+STEPS = ("start_ns", "end_ns", "status", "name", "model", "input_tokens", "output_tokens", "edge_source")
+
+
+def graph(made):
+    """Every step by what it is, and what it starts after, in the same words; row ids are anyone's."""
+    rows = {row["row_id"]: row for row in (*made.calls, *made.tools)}
+    of_session = {row["row_id"]: row["start_ns"] for row in made.sessions}
+    told = {
+        key: (of_session[row["session_id"]], *(row.get(name) for name in STEPS)) for key, row in rows.items()
+    }
+    return {told[key]: {told[parent] for parent in row["parents"]} for key, row in rows.items()}
+
+
+def rows_of(trace):
+    kinds = {"sessions": Kind.SESSION, "calls": Kind.LLM_CALL, "tools": Kind.TOOL_SPAN}
+    return SimpleNamespace(**{name: trace.rows(kind).to_pylist() for name, kind in kinds.items()})
+
+
+def test_otlp_keeps_edges_that_timing_would_not_find(tmp_path):
+    """Two branches side by side, each of a call, a tool and a call; a title that nobody waits for; a join."""
+    known = {"edge_source": "prefix_chain"}
+    calls = [
+        call_row(1, 0, 100, model="plan"),
+        call_row(2, 100, 200, parents=[1], model="left", **known),
+        call_row(3, 100, 250, parents=[1], model="right", **known),
+        call_row(4, 110, 150, parents=[], model="title"),
+        call_row(7, 300, 400, parents=[5], model="left", **known),
+        call_row(8, 350, 480, parents=[6], model="right", **known),
+        call_row(9, 500, 600, parents=[7, 8], model="join", edge_source="tool_id"),
+    ]
+    tools = [
+        tool_row(5, 200, 290, parents=[2], name="a", edge_source="tool_id"),
+        tool_row(6, 250, 340, parents=[3], name="b", edge_source="tool_id"),
+    ]
+    trace = write_story(tmp_path / "story.parquet", calls, tools, [session_row(0, 0, 600)])
+    lines = text("otlp", trace)
+    made = Import(tmp_path, "otlp", lines, strict=True)
+    assert graph(made) == graph(rows_of(trace))
+    joined = next(row for row in made.calls if row["model"] == "join")
+    by_row = {row["row_id"]: row for row in (*made.calls, *made.tools)}
+    assert sorted(by_row[key]["model"] for key in joined["parents"]) == ["left", "right"]
+    assert next(row for row in made.calls if row["model"] == "title")["parents"] == []
+    second_right = max(
+        (row for row in made.calls if row["model"] == "right"), key=lambda row: row["start_ns"]
+    )
+    assert [by_row[key]["name"] for key in second_right["parents"]] == ["b"]
+    assert joined["edge_source"] == "tool_id"
+    (tmp_path / "foreign").mkdir()
+    foreign = Import(
+        tmp_path / "foreign", "otlp", lines.replace("tracekit.edge_source", "x.edge_source"), strict=True
+    )
+    title = next(row for row in foreign.calls if row["model"] == "title")
+    assert title["parents"] != []
+    assert title["edge_source"] == "timing"
 
 
 def test_sessions_of_one_conversation_stay_apart(tmp_path):
