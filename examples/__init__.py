@@ -1,0 +1,1 @@
+"""Worked examples on tracekit's public API; run them from the repository's root."""
