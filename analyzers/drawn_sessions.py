@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tracekit.analyzers.drawn_prefixes import drawn_prefixes
@@ -46,11 +48,13 @@ def draw_sessions(workload: Workload, drawn: Ints, arrival_s: Floats) -> Workloa
         "inner_edge": np.flatnonzero(inner_of != NOBODY),
         "inner_token": workload.inner_token[inner],
         "inner_fraction": workload.inner_fraction[inner],
+        "model": workload.model[steps] if workload.model.size else workload.model,
     }
     # the kernel is compiled for the dtypes of its arrays: a copy keeps them
-    return workload._replace(
-        **{name: column.astype(getattr(workload, name).dtype, copy=False) for name, column in copies.items()}
-    )
+    told: dict[str, Any] = {
+        name: column.astype(getattr(workload, name).dtype, copy=False) for name, column in copies.items()
+    }
+    return workload._replace(**told)
 
 
 def _first_copies(workload: Workload, drawn: Ints, start: Ints) -> Ints:

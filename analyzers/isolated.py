@@ -1,8 +1,8 @@
 """The isolated view: what a session, and what a call, would have taken alone.
 
-A session alone: one replica of the same kind, an empty cache, all its energy from first call to end, idle
-included. A call alone: its busy energy at batch 1. Both by replay: sessions, or calls, chained so that the
-next begins when the one before has ended.
+A session alone: one replica of the same kind (one for each lane of the fleet), an empty cache, all its energy from
+first call to end, idle included. A call alone: its busy energy at batch 1. Both by replay: sessions, or calls, chained
+so that the next begins when the one before has ended.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ import numpy.typing as npt
 
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
+    Bytes,
     Floats,
     Ints,
     Outcome,
+    Rows,
     State,
     StepKind,
     Workload,
 )
-from tracekit.analyzers.replay import replay_on
+from tracekit.analyzers.replay import lanes_on, replay_on
 from tracekit.analyzers.scenario import Fleet
 
 
@@ -32,14 +34,9 @@ class Isolated(NamedTuple):
     seconds: Floats
 
 
-def isolated_sessions_j(workload: Workload, fleet: Fleet) -> Floats:
-    """Joules of each session replayed alone, shape (s,)."""
-    return isolated_sessions(workload, fleet).energy_j
-
-
 def isolated_sessions(workload: Workload, fleet: Fleet) -> Isolated:
     """What each session takes alone."""
-    outcome = _alone(chain_sessions(workload), fleet)
+    outcome = _alone(chain_sessions(workload), fleet, lanes_on(workload, fleet))
     busy_j = np.bincount(
         workload.session[outcome.calls["step"]], outcome.calls["energy_j"], len(workload.session_tail_s)
     )
@@ -53,7 +50,9 @@ def isolated_calls_j(workload: Workload, fleet: Fleet, cached_tokens: Ints) -> F
 
     `cached_tokens` (calls,) are those that each call finds in the cache.
     """
-    outcome = _alone(chain_calls(workload, cached_tokens), fleet)
+    lanes = lanes_on(workload, fleet)
+    of_calls = lanes[workload.kind == StepKind.CALL] if lanes.size else lanes
+    outcome = _alone(chain_calls(workload, cached_tokens), fleet, np.repeat(of_calls, 2))
     return np.asarray(outcome.calls["energy_j"][1::2], dtype=np.float64)
 
 
@@ -95,15 +94,10 @@ def chain_sessions(workload: Workload) -> Workload:
     parent, child = _edges(workload)
     is_inner = np.isin(np.arange(len(parent)), workload.inner_edge)
     roots = np.flatnonzero(workload.parent_count == 0)
-    leaves = np.setdiff1d(np.arange(len(workload.kind)), parent[~is_inner])
-    bridges = [
-        np.stack(np.meshgrid(before, after, indexing="ij")).reshape(2, -1)
-        for before, after in zip(
-            _by_session(workload, leaves)[:-1], _by_session(workload, roots)[1:], strict=True
-        )
-    ]
-    bridge = np.concatenate([*bridges, np.empty((2, 0), np.int64)], axis=1).astype(np.int64)
-    parent, child = np.concatenate([parent, bridge[0]]), np.concatenate([child, bridge[1]])
+    is_leaf = np.ones(len(workload.kind), np.bool_)
+    is_leaf[parent[~is_inner]] = False
+    before, after = _bridges(workload, np.flatnonzero(is_leaf), roots)
+    parent, child = np.concatenate([parent, before]), np.concatenate([child, after])
     order = np.lexsort((child, parent))
     place_of = np.argsort(order)[workload.inner_edge]
     by_place = np.argsort(place_of)
@@ -138,14 +132,19 @@ def _edges(workload: Workload) -> tuple[Ints, Ints]:
     ), workload.child_index.astype(np.int64)
 
 
-def _by_session(workload: Workload, steps: Ints) -> list[Ints]:
-    return np.split(
-        steps, np.searchsorted(workload.session[steps], np.arange(1, len(workload.session_tail_s)))
-    )
+def _bridges(workload: Workload, leaves: Ints, roots: Ints) -> tuple[Ints, Ints]:
+    """Each leaf of a session with each root of the next one."""
+    sessions = len(workload.session_tail_s)
+    leaves = leaves[workload.session[leaves] < sessions - 1]
+    following = workload.session[leaves] + 1
+    first_root = np.searchsorted(workload.session[roots], np.arange(sessions + 1))
+    count = np.diff(first_root)[following]
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(leaves, count), roots[np.repeat(first_root[:-1][following], count) + within]
 
 
-def _alone(workload: Workload, fleet: Fleet) -> Outcome:
-    return replay_on(workload, fleet.alone()).timeline.outcome
+def _alone(workload: Workload, fleet: Fleet, lanes: Bytes) -> Outcome:
+    return replay_on(workload, fleet.alone(), lanes=lanes).timeline.outcome
 
 
 def _spans(workload: Workload, outcome: Outcome) -> tuple[Floats, Floats]:
@@ -160,11 +159,16 @@ def _spans(workload: Workload, outcome: Outcome) -> tuple[Floats, Floats]:
 
 
 def _idle_j(outcome: Outcome, start_s: Floats, end_s: Floats) -> Floats:
-    """Idle joules of the one replica between two instants, by its idle segments."""
+    """Idle joules of all replicas between two instants, by their idle segments."""
     idle = outcome.segments[outcome.segments["state"] == State.IDLE]
+    joules = np.zeros(len(start_s))
+    for replica in np.unique(idle["replica"]):
+        joules += _idle_j_of(idle[idle["replica"] == replica], start_s, end_s)
+    return joules
+
+
+def _idle_j_of(idle: Rows, start_s: Floats, end_s: Floats) -> Floats:
     edges = np.stack([idle["start_s"], idle["end_s"]], axis=1).ravel()
     energy = np.repeat(np.cumsum(idle["energy_j"]), 2)
     energy[0::2] -= idle["energy_j"]
-    if not len(edges):
-        return np.zeros(len(start_s))
     return np.asarray(np.interp(end_s, edges, energy) - np.interp(start_s, edges, energy), dtype=np.float64)

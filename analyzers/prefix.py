@@ -11,6 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+import polars as pl
+
 from tracekit.assembly.lineage import GENERATED_ROLES
 from tracekit.schema import Kind
 from tracekit.trace import Trace
@@ -71,49 +74,54 @@ class _Boundary(NamedTuple):
 
 def prefix_reuse(trace: Trace) -> PrefixReuse:
     """The reuse over the whole trace, calls taken in order of start."""
-    rows = trace.rows(Kind.LLM_CALL, _COLUMNS).to_pylist()
-    rows.sort(key=lambda row: (row["start_ns"], row["row_id"]))
-    known = [row for row in rows if row["input_tokens"]]
-    reports = [row for row in known if row["cached_tokens"] is not None]
+    rows = pl.DataFrame(pl.from_arrow(trace.rows(Kind.LLM_CALL, _COLUMNS))).sort("start_ns", "row_id")
+    known = rows.filter(pl.col("input_tokens") != 0)
+    reports = known.drop_nulls("cached_tokens")
     shared = _shared_tokens(known)
     return PrefixReuse(
-        shareable=_ratio(
-            sum(shared.values()), sum(row["input_tokens"] for row in known if row["row_id"] in shared)
-        ),
-        server_cached=_ratio(
-            sum(row["cached_tokens"] for row in reports), sum(row["input_tokens"] for row in reports)
-        ),
+        shareable=_ratio(float(shared["shared_tokens"].sum()), float(shared["input_tokens"].sum())),
+        server_cached=_ratio(float(reports["cached_tokens"].sum()), float(reports["input_tokens"].sum())),
         calls=len(rows),
         reporting_calls=len(reports),
-        agreement=_agreement([row for row in reports if row["row_id"] in shared], shared),
+        agreement=_agreement(shared.drop_nulls("cached_tokens")),
     )
 
 
-def _agreement(rows: list[dict[str, Any]], shared: dict[int, float]) -> PrefixAgreement | None:
-    if not rows:
+def _agreement(rows: pl.DataFrame) -> PrefixAgreement | None:
+    if rows.is_empty():
         return None
-    agreeing = fewer = more = 0
-    for row in rows:
-        surplus = row["cached_tokens"] - shared[row["row_id"]]
-        tolerance = max(_LEAST_TOLERANCE, _TOLERANCE * row["input_tokens"])
-        agreeing += abs(surplus) <= tolerance
-        fewer += surplus < -tolerance
-        more += surplus > tolerance
-    both = sum(min(row["cached_tokens"], shared[row["row_id"]]) for row in rows)
+    cached, shared = rows["cached_tokens"].to_numpy(), rows["shared_tokens"].to_numpy()
+    surplus = cached - shared
+    tolerance = np.maximum(_LEAST_TOLERANCE, _TOLERANCE * rows["input_tokens"].to_numpy())
+    both = float(np.minimum(cached, shared).sum())
     return PrefixAgreement(
-        len(rows), agreeing, fewer, more,
-        explained=_ratio(both, sum(row["cached_tokens"] for row in rows)),
-        found=_ratio(both, sum(shared[row["row_id"]] for row in rows)),
-    )  # fmt: skip
+        len(rows),
+        agreeing=int(np.count_nonzero(np.abs(surplus) <= tolerance)),
+        fewer=int(np.count_nonzero(surplus < -tolerance)),
+        more=int(np.count_nonzero(surplus > tolerance)),
+        explained=_ratio(both, float(cached.sum())),
+        found=_ratio(both, float(shared.sum())),
+    )
 
 
-def _shared_tokens(rows: list[dict[str, Any]]) -> dict[int, float]:
-    """By row_id: by tokens where the source says how many are shared, else by hashes; not in it without either."""
-    told = {row["row_id"]: float(row["prefix_tokens"]) for row in rows if row["prefix_tokens"] is not None}
-    hashed = [
-        row for row in rows if row["prefix_tokens"] is None and row["part_hashes"] and row["prompt_bytes"]
-    ]
-    return told | _hashed_tokens(hashed)
+def _shared_tokens(rows: pl.DataFrame) -> pl.DataFrame:
+    """`shared_tokens` of each call: as the source says how many are shared, else by hashes; no row without either."""
+    hashed = rows.filter(
+        pl.col("prefix_tokens").is_null()
+        & (pl.col("part_hashes").list.len() > 0)
+        & (pl.col("prompt_bytes") != 0)
+    )
+    found = _hashed_tokens(hashed.to_dicts())
+    by_hashes = pl.DataFrame(
+        {"row_id": list(found), "by_hashes": list(found.values())},
+        schema={"row_id": rows.schema["row_id"], "by_hashes": pl.Float64},
+    )
+    return (
+        rows.select("row_id", "input_tokens", "cached_tokens", "prefix_tokens")
+        .join(by_hashes, on="row_id", how="left", maintain_order="left")
+        .with_columns(shared_tokens=pl.coalesce(pl.col("prefix_tokens").cast(pl.Float64), "by_hashes"))
+        .drop_nulls("shared_tokens")
+    )
 
 
 def _hashed_tokens(rows: list[dict[str, Any]]) -> dict[int, float]:

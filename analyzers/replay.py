@@ -9,7 +9,8 @@ from tracekit.analyzers import scenario
 from tracekit.analyzers.hardware.replica import Replica
 from tracekit.analyzers.kernels.example import DARK, NO_COST, ONE_REPLICA, one_call
 from tracekit.analyzers.kernels.jit import is_compiled
-from tracekit.analyzers.kernels.layout import FleetLimits, Outcome, Pool, SmallInts, Workload
+from tracekit.analyzers.kernels.lanes import lanes_of
+from tracekit.analyzers.kernels.layout import Bytes, FleetLimits, Outcome, Pool, SmallInts, Workload
 from tracekit.analyzers.kernels.replay import replay, replay_pools
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.timeline import Timeline
@@ -64,15 +65,25 @@ def usd_per_s(replica: Replica) -> float:
     return replica.tp * replica.gpu.price.typical / 3600
 
 
-def replay_on(workload: Workload, fleet: Fleet) -> Replay:
-    """The workload replayed on the fleet.
+def lanes_on(workload: Workload, fleet: Fleet) -> Bytes:
+    """For which of the fleet's lanes each step is, shape (n,); (0,) where it has but one."""
+    return lanes_of(workload, fleet.lane_rules, fleet.seed)
+
+
+def replay_on(
+    workload: Workload, fleet: Fleet, pools: tuple[Pool, ...] | None = None, lanes: Bytes | None = None
+) -> Replay:
+    """The workload replayed on the fleet; by `pools` where its own (`pools_of`) were changed, at a cost of yours.
+
+    `lanes` as of `lanes_on`, where they are not to be told from this workload.
 
     Raises
     ------
     UnknownName, ModelDoesNotFit : the fleet names what the catalog lacks, or what cannot be.
     """
     limits = fleet.limits()
-    outcome = replay_pools(workload, pools_of(fleet), limits[0].router, limits[0].queue_order, fleet.seed)
+    told = pools_of(fleet) if pools is None else pools
+    outcome = replay_pools(workload, told, limits[0].router, limits[0].queue_order, fleet.seed, lanes)
     return Replay(
         fleet=fleet,
         replicas=tuple(pool.replica() for pool in fleet.pools),

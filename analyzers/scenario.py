@@ -9,15 +9,19 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from tracekit.analyzers.call_rule import call_rule
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.hardware.calibration import Calibration, calibrated_cost
 from tracekit.analyzers.hardware.calibration_file import calibration_for
 from tracekit.analyzers.hardware.power_cap import capped_cost
 from tracekit.analyzers.hardware.replica import Replica, kv_capacity_tokens
 from tracekit.analyzers.hardware.step_cost import ReplicaCost, replica_cost
+from tracekit.analyzers.kernels.lanes import in_turn
 from tracekit.analyzers.kernels.layout import (
+    ANY_CALL,
     BLOCK_TOKENS,
     Batching,
+    CallRule,
     FleetLimits,
     QueueOrder,
     Retention,
@@ -47,6 +51,7 @@ LEAST = {
     "transfer_s": 0,
     "startup_s": 0,
     "scale_down_s": 0,
+    "kv_compression": 1e-3,
 }
 DEFAULT_ROUTER = "least-outstanding"
 DEFAULT_QUEUE_ORDER = "fcfs"
@@ -63,6 +68,8 @@ class Pool:
     is on or starting, takes `startup_s`, and is switched off after `scale_down_s` without a call.
     `transfer_gb_s` and `transfer_s` are of the link that brings KV to a pool that decodes. `calibration` is
     a file of `tracekit calibrate`; without one for this model, GPU, engine and tp, steps are analytic.
+    `kv_compression` is a factor on the bytes of a token's KV. `calls` is which calls it is for, by `call_rule`; a
+    call goes to the pools whose rule it is the first to meet, and to those without one if it meets none.
     """
 
     gpu: str
@@ -89,9 +96,11 @@ class Pool:
     scale_down_s: float = 60.0
     calibration: str | None = None
     power_cap_w: float | None = None
+    kv_compression: float = 1.0
+    calls: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("gpu", "model", "engine"):
+        for name in ("gpu", "model", "engine", "calls"):
             if not isinstance(getattr(self, name), str):
                 raise ScenarioInvalid.not_text(name, getattr(self, name))
         if self.calibration is not None and not isinstance(self.calibration, str):
@@ -101,6 +110,7 @@ class Pool:
         _check_name("retention", self.retention, RETENTIONS)
         _check_name("batching", self.batching, BATCHINGS)
         _check_name("role", self.role, ROLES)
+        call_rule(self.calls)
         for name in (
             "tp",
             "replicas",
@@ -130,7 +140,9 @@ class Pool:
         model = catalog.model(self.model)
         if model.heads % self.tp:
             raise ScenarioInvalid.tp_does_not_divide(self.tp, model.name, model.heads)
-        return Replica(catalog.gpu(self.gpu), model, catalog.engine(self.engine), self.tp)
+        return Replica(
+            catalog.gpu(self.gpu), model, catalog.engine(self.engine), self.tp, self.kv_compression
+        )
 
     def calibrated(self) -> Calibration | None:
         """What corrects its replicas' steps; None: nothing fits them. Raises CalibrationInvalid, UnknownName."""
@@ -179,11 +191,12 @@ class Pool:
             batching=int(BATCHINGS[self.batching]),
             role=int(ROLES[self.role]),
             transfer_s=float(self.transfer_s),
-            transfer_token_s=replica.model.kv_bytes_per_token / (self.transfer_gb_s * 1e9),
+            transfer_token_s=replica.kv_bytes_per_token / (self.transfer_gb_s * 1e9),
             min_replicas=self.min_replicas or 0,
             startup_s=float(self.startup_s),
             scale_up_calls=self.scale_up_calls,
             scale_down_s=float(self.scale_down_s),
+            calls=call_rule(self.calls),
         )
 
     def named(self) -> Self:
@@ -193,7 +206,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Fleet:
-    """Pools behind one router; those that decode come last.
+    """Pools behind one router; those for some of the calls come first, and those that decode last.
 
     `assumed` names what the user did not choose; reports print it first.
     """
@@ -209,10 +222,17 @@ class Fleet:
         _check_name("queue_order", self.queue_order, QUEUE_ORDERS)
         if not isinstance(self.seed, int) or isinstance(self.seed, bool) or self.seed < 0:
             raise ScenarioInvalid.not_positive("seed", self.seed)
-        roles = {pool.role for pool in self.pools}
-        if not self.pools or roles not in ({"both"}, {"prefill", "decode"}):
-            raise ScenarioInvalid.unbalanced_roles(sorted(roles))
-        object.__setattr__(self, "pools", tuple(sorted(self.pools, key=lambda pool: pool.role == "decode")))
+        if not self.pools:
+            raise ScenarioInvalid.unbalanced_roles([])
+        lanes = self.lanes
+        for lane in lanes:
+            roles = {pool.role for pool in lane}
+            if roles not in ({"both"}, {"prefill", "decode"}):
+                raise ScenarioInvalid.unbalanced_roles(sorted(roles))
+        if call_rule(lanes[-1][0].calls) != ANY_CALL:
+            raise ScenarioInvalid.nobody_for_the_rest()
+        by_lane = [pool for lane in lanes for pool in lane]
+        object.__setattr__(self, "pools", tuple(sorted(by_lane, key=lambda pool: pool.role == "decode")))
 
     @classmethod
     def of(cls, gpu: str, model: str, *, router: str = DEFAULT_ROUTER, **pool: Any) -> Self:
@@ -258,9 +278,24 @@ class Fleet:
         """What the schedulers of its pools may do. Raises ModelDoesNotFit, UnknownName."""
         return tuple(pool.limits(self.router, self.queue_order) for pool in self.pools)
 
+    @property
+    def lanes(self) -> tuple[tuple[Pool, ...], ...]:
+        """The pools by the calls they are for, in the order in which their rules are tried; the rest's last."""
+        return tuple(
+            tuple(pool for pool in self.pools if call_rule(pool.calls) == rule) for rule in self.lane_rules
+        )
+
+    @property
+    def lane_rules(self) -> list[CallRule]:
+        """The rules of its lanes; the last is met by every call."""
+        return in_turn(call_rule(pool.calls) for pool in self.pools)
+
     def alone(self) -> Self:
-        """One replica of its first kind, which computes calls from beginning to end."""
-        return replace(self, pools=(replace(self.pools[0], replicas=1, role="both", min_replicas=None),))
+        """One replica of the first kind for each of its calls, which computes them from beginning to end."""
+        firsts = (lane[0] for lane in self.lanes)
+        return replace(
+            self, pools=tuple(replace(pool, replicas=1, role="both", min_replicas=None) for pool in firsts)
+        )
 
     def named(self) -> Self:
         """The same fleet under the catalog's own names. Raises UnknownName."""

@@ -74,6 +74,7 @@ class _Steps(NamedTuple):
     end_ns: Ints
     input_tokens: Ints
     output_tokens: Ints
+    model: Ints  # place among the names; NOBODY: not known, or no call
 
 
 class _Openings(NamedTuple):
@@ -116,7 +117,7 @@ def compile_workload(trace: Trace) -> Compiled:
         )
     _refuse_faults(trace, steps, sessions)
     edges = _edges(calls, tools, steps)
-    workload = _workload(trace, steps, edges, sessions)
+    workload = _with_models(_workload(trace, steps, edges, sessions), steps, codes(calls, "model")[1])
     return Compiled(
         workload=workload,
         row_id=steps.row_id,
@@ -153,6 +154,7 @@ _CALL_COLUMNS = (
     "input_tokens",
     "output_tokens",
     "attempt_count",
+    "model",
 )
 _TOOL_COLUMNS = (*_STEP_COLUMNS, "frame", "inside_id")
 
@@ -172,19 +174,38 @@ def _sessions(trace: Trace) -> _Sessions:
 def _call_steps(trace: Trace, calls: pa.Table, replayable: Flags, sessions: _Sessions) -> _Steps:
     """Calls that belong to a session; those that cannot be replayed as calls are gaps."""
     kind = np.where(replayable, StepKind.CALL, StepKind.GAP).astype(np.int64)
-    tokens = [np.where(replayable, ints(calls, name).values, 0) for name in ("input_tokens", "output_tokens")]
-    return _steps(trace, calls, ints(calls, "session_id").known, sessions, kind, *tokens)
+    prompt, output = (
+        np.where(replayable, ints(calls, name).values, 0) for name in ("input_tokens", "output_tokens")
+    )
+    keep, model = ints(calls, "session_id").known, codes(calls, "model")[0]
+    return _steps(trace, calls, keep, sessions, kind, prompt, output, model)
 
 
 def _tool_steps(trace: Trace, tools: pa.Table, sessions: _Sessions) -> _Steps:
     """Tools that belong to a session and are neither frames around other steps nor parts of another tool."""
     keep = ints(tools, "session_id").known & ~flags(tools, "frame") & ~ints(tools, "inside_id").known
     none = np.zeros(tools.num_rows, np.int64)
-    return _steps(trace, tools, keep, sessions, np.full(tools.num_rows, StepKind.TOOL, np.int64), none, none)
+    kind = np.full(tools.num_rows, StepKind.TOOL, np.int64)
+    return _steps(trace, tools, keep, sessions, kind, none, none, none + NOBODY)
+
+
+def _with_models(workload: Workload, steps: _Steps, names: list[str]) -> Workload:
+    """The workload with the models that its calls asked for; a column of them only where they differ."""
+    of_calls = np.unique(steps.model[steps.kind == StepKind.CALL])
+    if of_calls.size == 1:
+        return workload._replace(models=tuple(names[place] for place in of_calls if place != NOBODY))
+    return workload._replace(model=steps.model.astype(np.int32), models=tuple(names))
 
 
 def _steps(
-    trace: Trace, table: pa.Table, keep: Flags, sessions: _Sessions, kind: Ints, inputs: Ints, outputs: Ints
+    trace: Trace,
+    table: pa.Table,
+    keep: Flags,
+    sessions: _Sessions,
+    kind: Ints,
+    inputs: Ints,
+    outputs: Ints,
+    model: Ints,
 ) -> _Steps:
     start_ns, known = ints(table, "start_ns")
     refuse_unknown_starts(trace.path, ints(table, "row_id").values, known)
@@ -196,6 +217,7 @@ def _steps(
         end_ns=ints(table, "end_ns").filled(start_ns),
         input_tokens=inputs,
         output_tokens=outputs,
+        model=model,
     )
     kept = _Steps(*(column[keep] for column in columns))
     refuse_unknown_sessions(trace.path, kept.row_id, kept.session, sessions.row_id)

@@ -103,7 +103,7 @@ def load_of(replicas: Sequence[Replica], steps: Steps) -> Load:
         visit_flop=_column([2.0 * model.moe_layers * model.expert_parameters for model in models]),
         attended_flop=_column([4.0 * model.heads * model.head_dim for model in models]),
         kv_layer_bytes=_column(
-            [model.kv_bytes_per_token / max(1, model.attention_layers) for model in models]
+            [replica.kv_bytes_per_token / max(1, replica.model.attention_layers) for replica in replicas]
         ),
         kv_shards=_column([replica.kv_shards for replica in replicas]),
         full_layers=_column([model.attention_layers - model.window_layers for model in models]),

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq, lsq_linear
 
 from tracekit.analyzers.catalog.engine import ErrorBand
 from tracekit.analyzers.hardware.kernel_step import Contents, KernelSteps
@@ -67,6 +66,8 @@ def _timed(
     scale = np.maximum(columns.max(axis=0), np.finfo(np.float64).tiny)
     taken_s = (1.0 - LEAST_LEFT) * float(np.min(least_s, where=is_prompts, initial=np.inf))
     lowest = np.array([0.0, 0.0, -max(0.0, taken_s) * scale[2] - 1e-12])
+    from scipy.optimize import lsq_linear  # noqa: PLC0415  (0.2 s that replays, which only apply fits, can do without)
+
     fit = lsq_linear(columns / scale, beyond_s / wanted_s, bounds=(lowest, np.inf)).x / scale
     constant_s = float(fit[2]) if constant.any() else 0.0
     table_s = np.array(cost.table.step_s) + constant_s * is_prompts
@@ -114,4 +115,6 @@ def _powered(cost: ReplicaCost, contents: Contents, wanted_w: Floats) -> Replica
         return scaled(float(np.exp(ends[0])))
     if off(ends[1]) <= 0.0:
         return scaled(float(np.exp(ends[1])))
+    from scipy.optimize import brentq  # noqa: PLC0415
+
     return scaled(float(np.exp(brentq(off, *ends, xtol=1e-6))))

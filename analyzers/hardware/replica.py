@@ -16,12 +16,16 @@ TENSOR_PARALLEL_SIZES = (1, 2, 4, 8)
 
 @dataclass(frozen=True)
 class Replica:
-    """One copy of a model on `tp` GPUs under one engine; experts are spread over the same GPUs."""
+    """One copy of a model on `tp` GPUs under one engine; experts are spread over the same GPUs.
+
+    `kv_compression` is a factor on the bytes of its KV.
+    """
 
     gpu: Gpu
     model: Model
     engine: Engine
     tp: int = 1
+    kv_compression: float = 1.0
 
     @property
     def bandwidth_b_s(self) -> float:
@@ -44,8 +48,13 @@ class Replica:
         return self.model.weight_bytes / self.tp
 
     @property
+    def kv_bytes_per_token(self) -> float:
+        """On all its GPUs together."""
+        return self.kv_compression * self.model.kv_bytes_per_token
+
+    @property
     def kv_bytes_per_token_and_gpu(self) -> float:
-        return self.model.kv_bytes_per_token / self.kv_shards
+        return self.kv_bytes_per_token / self.kv_shards
 
 
 def kv_capacity_tokens(replica: Replica) -> int:

@@ -9,7 +9,8 @@ import numpy as np
 
 from tracekit.analyzers.kernels.events import set_end
 from tracekit.analyzers.kernels.jit import kernel
-from tracekit.analyzers.kernels.kv_memory import is_growing, simple_stock
+from tracekit.analyzers.kernels.kv_growth import is_growing
+from tracekit.analyzers.kernels.kv_taking import simple_stock
 from tracekit.analyzers.kernels.layout import NOBODY, Ints, Record
 from tracekit.analyzers.kernels.simulation import Simulation
 from tracekit.analyzers.kernels.step_energy import smooth_steps

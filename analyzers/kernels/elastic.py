@@ -3,7 +3,7 @@
 from tracekit.analyzers.kernels.events import EXPIRY, READY
 from tracekit.analyzers.kernels.host_memory import empty_host_memory
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
-from tracekit.analyzers.kernels.kv_memory import forget_free
+from tracekit.analyzers.kernels.kv_taking import forget_free
 from tracekit.analyzers.kernels.layout import NOBODY, Batching
 from tracekit.analyzers.kernels.retention import make_room
 from tracekit.analyzers.kernels.seats import clear_seats

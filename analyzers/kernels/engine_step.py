@@ -17,14 +17,11 @@ from tracekit.analyzers.kernels.host_memory import first_to_admit, with_loaded
 from tracekit.analyzers.kernels.idleness import append_segment, leave_idle, leave_passed_over, session_of
 from tracekit.analyzers.kernels.inner_start import next_mark, open_inner_edges
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
-from tracekit.analyzers.kernels.kv_memory import (
-    blocks_for,
-    fill,
-    find,
-    hold,
-    take,
-    take_from_front,
-)
+from tracekit.analyzers.kernels.kv_growth import fill
+from tracekit.analyzers.kernels.kv_holding import hold
+from tracekit.analyzers.kernels.kv_memory import blocks_for
+from tracekit.analyzers.kernels.kv_paths import find
+from tracekit.analyzers.kernels.kv_taking import take, take_from_front
 from tracekit.analyzers.kernels.kv_use import count_kv, take_in_run
 from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Router, Rows
 from tracekit.analyzers.kernels.retention import give_back_as_retained, let_session_go, make_room

@@ -6,7 +6,7 @@ and only what is gone by then is loaded.
 
 from tracekit.analyzers.kernels.idleness import session_of
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
-from tracekit.analyzers.kernels.kv_memory import find
+from tracekit.analyzers.kernels.kv_paths import find
 from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Retention, Role
 from tracekit.analyzers.kernels.seats import common_tokens
 from tracekit.analyzers.kernels.simulation import Simulation
@@ -42,6 +42,14 @@ def link_as_latest(sim: Simulation, call: int) -> None:
     engine["hosted_last"] = call
 
 
+@small_kernel
+def place_of(sim: Simulation, call: int) -> Record:
+    """Return the call's session in the tier that the call came to."""
+    row = sim.calls[call]
+    place: Record = sim.places[row["session"], sim.engines[row["replica"]]["tier"]]
+    return place
+
+
 @kernel
 def unlink(sim: Simulation, call: int) -> None:
     row = sim.hosted[call]
@@ -60,7 +68,7 @@ def unlink(sim: Simulation, call: int) -> None:
 def drop(sim: Simulation, call: int) -> None:
     """Forget a text."""
     row = sim.hosted[call]
-    place = sim.places[sim.calls[call]["session"], 0]
+    place = place_of(sim, call)
     if place["hosted"] == call:
         place["hosted"] = row["sibling"]
     else:
@@ -74,9 +82,9 @@ def drop(sim: Simulation, call: int) -> None:
 
 
 @kernel
-def drop_session(sim: Simulation, session: int) -> None:
-    """The session has no later call: forget what is there for it."""
-    place = sim.places[session, 0]
+def drop_session(sim: Simulation, session: int, tier: int) -> None:
+    """The session has no later call in the tier: forget what is there for it."""
+    place = sim.places[session, tier]
     while place["hosted"] != NOBODY:
         drop(sim, int(place["hosted"]))
 
@@ -104,7 +112,7 @@ def tokens_alike(sim: Simulation, replica: int, call: int, other: int) -> int:
 def drop_beginnings(sim: Simulation, replica: int, call: int, tokens: int) -> int:
     """Forget the session's texts that the call's text begins with; return the tokens that they have of it."""
     known = 0
-    other = int(sim.places[sim.calls[call]["session"], 0]["hosted"])
+    other = int(place_of(sim, call)["hosted"])
     while other != NOBODY:
         row = sim.hosted[other]
         following = int(row["sibling"])
@@ -129,7 +137,7 @@ def offload(sim: Simulation, replica: int, call: int, tokens: int, now: float) -
     engine["sent_s"] = max(now, engine["sent_s"]) + (tokens - known) * pool["offload_token_s"]
     engine["hosted_tokens"] += tokens
     row = sim.hosted[call]
-    place = sim.places[sim.calls[call]["session"], 0]
+    place = place_of(sim, call)
     row["replica"] = replica
     row["tokens"] = tokens
     row["there_s"] = engine["sent_s"]
@@ -144,8 +152,9 @@ def offload_or_drop(sim: Simulation, replica: int, ticket: int, tokens: int, now
     if sim.hosted.size == 0:
         return
     session = session_of(sim, ticket)
-    if sim.places[session, 0]["to_place"] == 0:
-        drop_session(sim, session)
+    tier = int(sim.engines[replica]["tier"])
+    if sim.places[session, tier]["to_place"] == 0:
+        drop_session(sim, session, tier)
     elif is_offloading(sim, replica):
         block_size = sim.memory.block_size
         offload(sim, replica, int(sim.tickets[ticket]["call"]), tokens // block_size * block_size, now)
@@ -159,7 +168,7 @@ def longest_beginning(sim: Simulation, replica: int, call: int) -> tuple[int, in
     """Return the session's text that has most in common with the call's, and how many tokens; NOBODY and 0."""
     chosen = NOBODY
     most = 0
-    other = int(sim.places[sim.calls[call]["session"], 0]["hosted"])
+    other = int(place_of(sim, call)["hosted"])
     while other != NOBODY:
         tokens = tokens_alike(sim, replica, call, other)
         if tokens > most:

@@ -2,7 +2,7 @@
 
 from tracekit.analyzers.kernels.decode_run import blocks_of_steps
 from tracekit.analyzers.kernels.jit import kernel
-from tracekit.analyzers.kernels.kv_memory import take, take_from_front
+from tracekit.analyzers.kernels.kv_taking import take, take_from_front
 from tracekit.analyzers.kernels.simulation import Simulation
 
 

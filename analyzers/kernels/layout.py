@@ -107,6 +107,25 @@ class Batching(IntEnum):
     SLOTS = 2
 
 
+MANY_TOKENS = 2**31 - 1
+
+
+class CallRule(NamedTuple):
+    """Which calls a pool is for: those of which all of this holds. Ranges are of recorded tokens, both ends in them.
+
+    `models` are patterns (of `fnmatch`, in lower case) of recorded models' names; none: any model. `share` is how
+    many of the calls that meet the rest are drawn.
+    """
+
+    models: tuple[str, ...] = ()
+    input_tokens: tuple[int, int] = (0, MANY_TOKENS)
+    output_tokens: tuple[int, int] = (0, MANY_TOKENS)
+    share: float = 1.0
+
+
+ANY_CALL = CallRule()
+
+
 class Workload(NamedTuple):
     """Sessions as graphs of steps, in flat arrays.
 
@@ -137,6 +156,10 @@ class Workload(NamedTuple):
     inner_edge: SmallInts = _NO_EDGE  # (k,) places in child_index, ascending
     inner_token: SmallInts = _NO_EDGE  # (k,) not negative; more than the call emits: its end
     inner_fraction: Floats = _NO_FRACTION  # (k,) 0 to 1
+    model: SmallInts = (
+        _NO_EDGE  # (n,) the recorded one, a place in `models`; NOBODY: not known; (0,): all the first
+    )
+    models: tuple[str, ...] = ()
 
 
 class StepCost(NamedTuple):
@@ -229,6 +252,7 @@ class FleetLimits(NamedTuple):
     startup_s: float = 0.0
     scale_up_calls: int = 0  # outstanding per replica that is on or starting, above which one more is started
     scale_down_s: float = 0.0  # idle time after which a replica is switched off
+    calls: CallRule = ANY_CALL  # that it is for
 
     @property
     def kv_capacity_tokens(self) -> int:
@@ -255,11 +279,11 @@ POOL_ROW = np.dtype(
         *(
             (name, np.float64 if name.endswith("_s") else np.int64)
             for name in FleetLimits._fields
-            if name not in ("router", "queue_order")  # of the fleet
+            if name not in ("router", "queue_order", "calls")  # of the fleet; of what comes to its tier
         ),
         ("usd_per_s", np.float64),
         ("first_replica", np.int64),
-        ("tier", np.int64),  # 0: calls come here first; 1: with their prompt computed elsewhere
+        ("tier", np.int64),  # pools among which a router chooses
     ],
     align=True,
 )
@@ -323,10 +347,6 @@ SESSION_ROW = np.dtype(
     align=True,
 )
 
-NULL_ROW = np.dtype(
-    [("idle_s", np.float64), ("idle_j", np.float64), ("idle_usd", np.float64)],
-    align=True,
-)
 """Of nobody: replicas without demand, and those that start."""
 
 

@@ -1,6 +1,7 @@
 """From a workload and pools to the arrays of a simulation."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from tracekit.analyzers.kernels.branches import LIFT, lifts_of, no_prefixes, prefixes
 from tracekit.analyzers.kernels.events import ENTRY, KIND_SHIFT, START, first_ends
 from tracekit.analyzers.kernels.kv_memory import KvMemory, prepare_memory
+from tracekit.analyzers.kernels.lanes import tiers_of
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
     NOBODY,
@@ -16,6 +18,7 @@ from tracekit.analyzers.kernels.layout import (
     SESSION_ROW,
     WAIT_ROW,
     Batching,
+    Bytes,
     Floats,
     Ints,
     Pool,
@@ -46,16 +49,18 @@ from tracekit.analyzers.kernels.simulation import (
     zeros,
 )
 
+ONE_LANE = np.zeros(0, np.int8)
+ONE_LANE.setflags(write=False)
 SLACK = 4096
 """Runs and copies of blocks beyond one for each call, at first."""
 
 
 def pool_rows(pools: Sequence[Pool]) -> Rows:
-    """Return the pools (p,) POOL_ROW, those that calls come to first before those that decode."""
-    ordered = sorted(pools, key=lambda pool: pool.limits.role == Role.DECODE)
-    rows = np.zeros(len(ordered), POOL_ROW)
+    """Return the pools (p,) POOL_ROW by tier: those that calls come to first before those that decode."""
+    by_tier = sorted(zip(tiers_of(pools), pools, strict=True), key=itemgetter(0))
+    rows = np.zeros(len(by_tier), POOL_ROW)
     first = 0
-    for row, pool in zip(rows, ordered, strict=True):
+    for row, (tier, pool) in zip(rows, by_tier, strict=True):
         for part in (pool.cost, pool.power, pool.limits):
             for field, value in part._asdict().items():
                 if field in (rows.dtype.names or ()):
@@ -64,7 +69,7 @@ def pool_rows(pools: Sequence[Pool]) -> Rows:
             row[f"table_{field}"] = terms
         row["has_table"] = int(pool.table != TokenTable())
         row["usd_per_s"] = pool.usd_per_s
-        row["tier"] = int(pool.limits.role == Role.DECODE)
+        row["tier"] = tier
         row["first_replica"] = first
         first += pool.limits.replicas
     return rows
@@ -89,10 +94,15 @@ def prepare_engines(pools: Rows) -> Rows:
     )
 
 
-def prepare_tiers(engines: Rows) -> Rows:
-    tiers = int(engines["tier"].max()) + 1
-    ends = np.cumsum(np.bincount(engines["tier"], minlength=tiers))
-    return zeros(tiers, TIER, first_replica=np.concatenate([[0], ends[:-1]]), end_replica=ends)
+def prepare_tiers(pools: Rows) -> Rows:
+    tiers, first = np.unique(pools["tier"], return_index=True)
+    ends = np.cumsum(np.bincount(pools["tier"], pools["replicas"])).astype(np.int64)
+    role = pools["role"][first]
+    onwards = np.full(tiers.size, NOBODY, np.int64)
+    onwards[role == Role.PREFILL] = tiers[role == Role.DECODE]
+    return zeros(
+        tiers.size, TIER, first_replica=np.concatenate([[0], ends[:-1]]), end_replica=ends, next=onwards
+    )
 
 
 def prepare_roots(workload: Workload) -> Rows:
@@ -159,7 +169,7 @@ def prepare_calls_memory(
     block_size = int(pools["block_size"][0])
     pool = engines["pool"]
     caching = pools["enable_prefix_cache"][pool] * (pools["batching"][pool] != Batching.SLOTS)
-    visits = int(pools["tier"].max()) + 1
+    visits = 2 if (pools["role"] == Role.DECODE).any() else 1
     laid = no_prefixes(calls, visits)
     if known is not None and caching.any():
         laid = prefixes(known.parent, known.shared, known.text, block_size, engines.size, visits)
@@ -168,14 +178,14 @@ def prepare_calls_memory(
     )
 
 
-def prepare_places(workload: Workload, call: Ints, tiers: int) -> Rows:
-    sessions = workload.session_arrival_s.size
-    places = zeros((sessions, tiers), PLACE, home=NOBODY, pinned=NOBODY, hosted=NOBODY, counted_as=NO_CAUSE)
-    session = workload.session[call]
-    places["to_place"][:, 0] = np.bincount(session, minlength=sessions)
-    if tiers > 1:
-        decodes = workload.output_tokens[call] > 1
-        places["to_place"][:, 1] = np.bincount(session[decodes], minlength=sessions)
+def prepare_places(workload: Workload, call: Ints, lanes: Bytes, tiers: Rows) -> Rows:
+    shape = workload.session_arrival_s.size, tiers.size
+    places = zeros(shape, PLACE, home=NOBODY, pinned=NOBODY, hosted=NOBODY, counted_as=NO_CAUSE)
+    tier = lanes[call].astype(np.int64) if lanes.size else np.zeros(call.size, np.int64)
+    onwards = np.where(workload.output_tokens[call] > 1, tiers["next"][tier], NOBODY)
+    for visited in (tier, onwards):
+        is_one = visited != NOBODY
+        np.add.at(places["to_place"], (workload.session[call][is_one], visited[is_one]), 1)
     return places
 
 
@@ -189,14 +199,20 @@ def floats(values: npt.ArrayLike) -> Floats:
 
 
 def prepare(
-    workload: Workload, pools: Rows, router: int, queue_order: int, seed: int, slack: int = SLACK
+    workload: Workload,
+    pools: Rows,
+    router: int,
+    queue_order: int,
+    seed: int,
+    slack: int = SLACK,
+    lanes: Bytes = ONE_LANE,
 ) -> Simulation:
     is_call = workload.kind == CALL
     calls_before = (np.cumsum(is_call, dtype=np.int32) - is_call).astype(np.int32)
     call = np.flatnonzero(is_call)
     steps, sessions = workload.kind.size, workload.session_arrival_s.size
     engines = prepare_engines(pools)
-    tiers = prepare_tiers(engines)
+    tiers = prepare_tiers(pools)
     seats = max(1, min(int(pools["max_num_seqs"].max()), call.size))
     ends, winners = first_ends(engines.size)
     arrival_s = floats(workload.session_arrival_s)
@@ -234,12 +250,13 @@ def prepare(
         memory=prepare_calls_memory(known, call.size, pools, engines, slack),
         seats=zeros((engines.size if slots else 0, slots), SEAT, call=NOBODY),
         hosted=zeros(call.size if offloads else 0, HOSTED, replica=NOBODY),
+        lanes=np.require(lanes, np.int8, ("C", "W", "A")),
         prefix_call=nothing if tree is None else tree.parent,
         prefix_tokens=nothing if tree is None else tree.shared,
         prefix_lifts=zeros(0, LIFT) if tree is None else lifts_of(tree.parent, tree.shared),
         tickets=zeros(call.size, TICKET),
         agents=zeros(sessions, AGENT, tail_s=workload.session_tail_s),
-        places=prepare_places(workload, call, tiers.size),
+        places=prepare_places(workload, call, lanes, tiers),
         idle=zeros((engines.size, CAUSES), IDLE_TALLY),
         foreseen=np.zeros(engines.size, np.int64),
         touched=np.zeros(engines.size, np.int64),
@@ -259,8 +276,6 @@ def check(workload: Workload, pools: Rows) -> None:
             raise ValueError(f"every pool needs a {name} of at least 1, and a fleet at least one pool")
     if np.unique(pools["block_size"]).size > 1:
         raise ValueError("all pools of a fleet have blocks of one block_size")
-    if set(pools["role"].tolist()) not in ({Role.BOTH}, {Role.PREFILL, Role.DECODE}):
-        raise ValueError("pools either all do both, or some prefill and the others decode")
     if min(workload.lag_s.min(initial=0.0), workload.duration_s.min(initial=0.0)) < 0.0:
         raise ValueError("lags and durations of steps cannot be negative: an edge means `starts after`")
     if np.any((workload.inner_fraction < 0.0) | (workload.inner_fraction > 1.0)):

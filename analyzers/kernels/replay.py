@@ -49,13 +49,15 @@ from tracekit.analyzers.kernels.inner_start import (
     open_inner_edge,
     open_inner_edges,
 )
-from tracekit.analyzers.kernels.jit import entry_kernel, kernel
-from tracekit.analyzers.kernels.kv_memory import leave, settle
+from tracekit.analyzers.kernels.jit import entry_kernel, kernel, small_kernel
+from tracekit.analyzers.kernels.kv_paths import leave, settle
 from tracekit.analyzers.kernels.kv_use import count_kv
+from tracekit.analyzers.kernels.lanes import check_rules, lanes_of, rules_of
 from tracekit.analyzers.kernels.layout import (
     NOBODY,
     SEGMENT_ROW,
     Batching,
+    Bytes,
     FleetLimits,
     Ints,
     Outcome,
@@ -83,6 +85,7 @@ from tracekit.analyzers.kernels.simulation import (
     IDLE,
     TOOL,
     Simulation,
+    first_tier,
     new_ticket,
     post,
     spare_ticket,
@@ -93,7 +96,8 @@ from tracekit.analyzers.kernels.simulation import (
 from tracekit.analyzers.kernels.waiting import await_kv, come_back, enqueue
 
 SLOTS = int(Batching.SLOTS)
-ROLE_PREFILL, PREFIX_AWARE = int(Role.PREFILL), int(Router.PREFIX_AWARE)
+ROLE_PREFILL, ROLE_DECODE = int(Role.PREFILL), int(Role.DECODE)
+PREFIX_AWARE = int(Router.PREFIX_AWARE)
 
 
 # --- events ---
@@ -172,16 +176,23 @@ def place_ticket(sim: Simulation, replica: int, ticket: int) -> None:
 
 
 @kernel
-def is_servable(sim: Simulation, prompt: int, output: int) -> bool:
-    """Whether some replica of every tier that the call needs could hold it."""
-    for tier in range(sim.tiers.size):
-        fits = tier == 1 and output < 2
+def is_servable(sim: Simulation, tier: int, prompt: int, output: int) -> bool:
+    """Whether some replica of every tier that the call needs, from this one on, could hold it."""
+    while tier != NOBODY:
+        fits = False
         for pool in range(sim.pools.size):
             if sim.pools[pool]["tier"] == tier and can_hold(sim, sim.pools[pool], prompt, output):
                 fits = True
         if not fits:
             return False
+        tier = tier_after(sim, tier, output)
     return True
+
+
+@small_kernel
+def tier_after(sim: Simulation, tier: int, output: int) -> int:
+    """Return where a call with its prompt done goes on; NOBODY if it ends there."""
+    return int(sim.tiers[tier]["next"]) if output > 1 else NOBODY
 
 
 @kernel
@@ -190,8 +201,7 @@ def forgo_later_calls(sim: Simulation, session: int, now: float) -> None:
     for tier in range(sim.tiers.size):
         if sim.places[session, tier]["to_place"] == 0:
             let_session_go(sim, session, tier, now)
-    if sim.places[session, 0]["to_place"] == 0:
-        drop_session(sim, session)
+            drop_session(sim, session, tier)
 
 
 @kernel
@@ -208,16 +218,18 @@ def start_call(sim: Simulation, step: int, now: float) -> None:
     inner = first_inner_edge(sim, step)
     if inner != NOBODY:
         inner = open_inner_edges(sim, inner, 0, now)
-    sim.places[session, 0]["to_place"] -= 1
-    if not is_servable(sim, prompt, output):
+    tier = first_tier(sim, step)
+    sim.places[session, tier]["to_place"] -= 1
+    if not is_servable(sim, tier, prompt, output):
         refuse(sim, call, now)
-        if sim.tiers.size > 1 and output > 1:
-            sim.places[session, 1]["to_place"] -= 1
+        onwards = tier_after(sim, tier, output)
+        if onwards != NOBODY:
+            sim.places[session, onwards]["to_place"] -= 1
         forgo_later_calls(sim, session, now)
         recount_session(sim, session, now)
         end_step(sim, step, now)
         return
-    replica = route(sim, 0, call, prompt, output, now)
+    replica = route(sim, tier, call, prompt, output, now)
     row["replica"] = replica
     row["decode_replica"] = replica
     ticket = new_ticket(sim)
@@ -328,9 +340,9 @@ def hand_over(sim: Simulation, replica: int, ticket: int, now: float) -> None:
     call = sim.calls[row["call"]]
     session = int(call["session"])
     leave_replica(sim, replica, ticket, row["prompt"], False, now)
-    place = sim.places[session, 1]
-    place["to_place"] -= 1
-    target = route(sim, 1, row["call"], row["prompt"], row["output"], now)
+    tier = int(sim.tiers[sim.engines[replica]["tier"]]["next"])
+    sim.places[session, tier]["to_place"] -= 1
+    target = route(sim, tier, row["call"], row["prompt"], row["output"], now)
     call["decode_replica"] = target
     pool = sim.pools[sim.engines[target]["pool"]]
     await_kv(sim, target, ticket, now + (pool["transfer_s"] + row["prompt"] * pool["transfer_token_s"]), now)
@@ -355,7 +367,7 @@ def arrive(sim: Simulation, call: int, now: float) -> None:
     else:
         sim.tickets[before]["next"] = sim.tickets[ticket]["next"]
     unsettle(sim, replica)
-    if engine["tier"] == 0:
+    if sim.pools[engine["pool"]]["role"] != ROLE_DECODE:
         come_back(sim, replica, ticket)
         interrupt(sim, replica, now)
         touch(sim, replica)
@@ -577,17 +589,22 @@ def replay_pools(
     router: int = 0,
     queue_order: int = 0,
     seed: int = 0,
+    lanes: Bytes | None = None,
 ) -> Outcome:
     """Replay the workload on a fleet of pools behind one router.
 
+    `lanes` (n,) says for which of the pools' rules (`rules_of`) each call is, where the rules are not to say it.
     A call of 0 tokens in or out is computed as one of 1. A refused call has replica -1 and takes 0 s; it does not
     use up a round-robin turn. Raises ValueError for graphs with a cycle, negative times and impossible pools.
     """
+    check_rules(pools)
     rows = pool_rows(pools)
     check(workload, rows)
+    if lanes is None:
+        lanes = lanes_of(workload, rules_of(pools), seed)
     slack = SLACK
     while True:
-        sim = prepare(workload, rows, int(router), int(queue_order), int(seed), slack)
+        sim = prepare(workload, rows, int(router), int(queue_order), int(seed), slack, lanes)
         with np.errstate(over="ignore"):  # bits are drawn modulo 2^64
             segments = simulate(sim)
         if segments is not None:

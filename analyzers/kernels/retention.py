@@ -4,7 +4,9 @@ from tracekit.analyzers.kernels.decode_run import interrupt
 from tracekit.analyzers.kernels.events import LAPSE
 from tracekit.analyzers.kernels.idleness import session_of
 from tracekit.analyzers.kernels.jit import kernel
-from tracekit.analyzers.kernels.kv_memory import forget_free, give_back, leave, pin, stop, unpin
+from tracekit.analyzers.kernels.kv_holding import give_back, pin, stop, unpin
+from tracekit.analyzers.kernels.kv_paths import leave
+from tracekit.analyzers.kernels.kv_taking import forget_free
 from tracekit.analyzers.kernels.kv_use import accrue_kv, note_peak_of_run
 from tracekit.analyzers.kernels.layout import NOBODY, Retention, Role
 from tracekit.analyzers.kernels.simulation import Simulation, post, spare_ticket, touch

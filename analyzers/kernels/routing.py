@@ -4,9 +4,10 @@ import numpy as np
 
 from tracekit.analyzers.kernels.decode_run import blocks_of_steps, step_in_progress
 from tracekit.analyzers.kernels.jit import kernel, small_kernel
-from tracekit.analyzers.kernels.kv_memory import blocks_for, foresee
+from tracekit.analyzers.kernels.kv_memory import blocks_for
+from tracekit.analyzers.kernels.kv_paths import foresee
 from tracekit.analyzers.kernels.kv_use import take_in_run
-from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Router
+from tracekit.analyzers.kernels.layout import NOBODY, Batching, Record, Role, Router
 from tracekit.analyzers.kernels.seats import seat_for
 from tracekit.analyzers.kernels.simulation import IDLE, Simulation
 
@@ -14,6 +15,7 @@ ROUND_ROBIN, SESSION_AFFINE = int(Router.ROUND_ROBIN), int(Router.SESSION_AFFINE
 POWER_OF_TWO, PREFIX_AWARE = int(Router.POWER_OF_TWO), int(Router.PREFIX_AWARE)
 
 SLOTS = int(Batching.SLOTS)
+ROLE_DECODE = int(Role.DECODE)
 
 
 @small_kernel
@@ -86,7 +88,8 @@ def better_of_two(sim: Simulation, tier: int, call: int, prompt: int, output: in
         count += is_open(sim, replica, prompt, output)
     if count < 2:
         return int(open_replica(sim, tier, prompt, output, 0))
-    bits = drawn_bits(sim.seed, 2 * call + tier)
+    decodes = sim.pools[sim.engines[row["first_replica"]]["pool"]]["role"] == ROLE_DECODE
+    bits = drawn_bits(sim.seed, 2 * call + int(decodes))
     one = bits % count
     other = (bits >> 31) % (count - 1)
     if other >= one:

@@ -198,6 +198,7 @@ TIER = np.dtype(
     [
         ("first_replica", np.int64),
         ("end_replica", np.int64),
+        ("next", np.int64),  # where its calls go on to decode; NOBODY: they end here
         ("turn", np.int64),  # round-robin
         ("passed_sessions", np.int64),  # sessions with a call passed over
         ("imbalanced", np.int64),  # replicas idle by imbalance
@@ -270,6 +271,7 @@ class Simulation(NamedTuple):
     memory: KvMemory
     seats: Rows  # (r, most slots) SEAT; (0, 0) if no replica has slots
     hosted: Rows  # (c,) HOSTED; (0,) if no replica offloads
+    lanes: Bytes  # (n,) the tier that each call comes to first; (0,): all to the same
     prefix_call: SmallInts  # (c,) whose text the prompt begins with; (0,) if nobody needs it, as the next two
     prefix_tokens: SmallInts  # (c,) so many tokens
     prefix_lifts: Rows  # (c,) LIFT, ways up that tree
@@ -292,6 +294,12 @@ def zeros(shape: int | tuple[int, ...], row: np.dtype[np.void], **filled: npt.Ar
     for field, values in filled.items():
         rows[field] = values
     return rows
+
+
+@small_kernel
+def first_tier(sim: Simulation, step: int) -> int:
+    """Return the tier that the call comes to first."""
+    return int(sim.lanes[step]) if sim.lanes.size else 0
 
 
 @small_kernel

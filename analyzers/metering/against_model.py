@@ -16,10 +16,15 @@ from tracekit.analyzers.timeline import Timeline
 BUSY = (State.PREFILL, State.MIXED, State.DECODE)
 
 
+MOST_UNMEASURED = 0.05
+"""Of a phase's time, that may be taken at its mean power: a sampler starts a moment after the agent."""
+
+
 class Comparison(NamedTuple):
     """One phase, measured and modelled; `difference` is modelled / measured - 1, None where it would say nothing.
 
-    That is where a part of the phase was not measured, or where there is none on one side.
+    That is where more than MOST_UNMEASURED of the phase was not measured (what is missing below is taken at its mean
+    power), where there is none on one side, or where the bound is as large as the figure.
     """
 
     phase: str
@@ -34,9 +39,12 @@ class Comparison(NamedTuple):
 
     @property
     def difference(self) -> float | None:
-        if not self.is_known or self.measured.unmeasured_s > 0.0 or self.measured.energy_j <= 0.0:
+        measured_w, gpu_s = self.measured_w, self.measured.gpu_s
+        if measured_w is None or self.measured.unmeasured_s > MOST_UNMEASURED * gpu_s:
             return None
-        return self.modelled_j / self.measured.energy_j - 1.0 if self.modelled_gpu_s > 0.0 else None
+        if self.measured.energy_j <= self.measured.bound_j or self.modelled_gpu_s <= 0.0:
+            return None
+        return self.modelled_j / (measured_w * gpu_s) - 1.0
 
     @property
     def measured_w(self) -> float | None:

@@ -19,9 +19,13 @@ LONGEST_WINDOW_S = 1.0
 """`GetPowerUsage` averages over 1 s on most GPUs; what is not said to be instant is taken for that."""
 UPDATE_S = 0.1
 """Of power where the trace does not say: what NVIDIA's drivers do since 2017."""
-LOST = ("GPU_IS_LOST", "RESET_REQUIRED")
+LOST = ("GPU_IS_LOST", "RESET_REQUIRED", "GPU_NOT_FOUND", "DRIVER_NOT_LOADED")
 """Errors after which the device, and its counter, are not the same as before."""
 NOBODY_KNOWS = -1
+MOST_SAMPLERS = 16
+"""Of one device, told by its rows going back in time so often; rows that do so more often are in no order at all."""
+HOLE_NS, APART_NS = 3_000_000_000, 50_000_000
+"""Where a sampler said nothing for so long, another may; and so far apart do the reads of two have to be."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,33 @@ class PowerSamples:
         rows = np.flatnonzero(self._number == self._order[device])
         t_ns = ints(self._table.select(["start_ns"]), "start_ns").values[rows]
         if np.any(np.diff(t_ns) < 0):
-            order = np.argsort(t_ns, kind="stable")
+            order = _of_one_sampler_at_a_time(t_ns)
             rows, t_ns = rows[order], t_ns[order]
         last_of_instant = np.append(np.diff(t_ns) > 0, True)
         return _reads(self.devices[device], self._table.take(pa.array(rows[last_of_instant])))
+
+
+def _of_one_sampler_at_a_time(t_ns: Ints) -> Ints:
+    """Places of samples in order of time, without those that a sampler took while one with more samples did.
+
+    Two that read one counter at once do not see it move in the order in which their reads began. Rows of a sampler
+    are in order of time, and merged traces keep theirs together.
+    """
+    begins = np.flatnonzero(np.diff(t_ns) < 0) + 1
+    if len(begins) >= MOST_SAMPLERS:
+        return np.argsort(t_ns, kind="stable")
+    kept: list[Ints] = []
+    taken: list[tuple[int, int]] = []
+    for places in sorted(np.split(np.arange(len(t_ns)), begins), key=len, reverse=True):
+        own_ns = t_ns[places]
+        is_free = np.ones(len(places), np.bool_)
+        for first, last in taken:
+            is_free &= (own_ns < first - APART_NS) | (own_ns > last + APART_NS)
+        kept.append(places[is_free])
+        runs = np.split(own_ns, np.flatnonzero(np.diff(own_ns) > HOLE_NS) + 1)
+        taken += [(int(run[0]), int(run[-1])) for run in runs]
+    chosen = np.concatenate(kept)
+    return np.asarray(chosen[np.argsort(t_ns[chosen], kind="stable")], np.int64)
 
 
 def _device_numbers(table: pa.Table) -> Ints:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.oracle import vllm_v1
 from tests.oracle.retention import KeptMemory, Pin
-from tests.oracle.session import Call, Session
+from tests.oracle.session import Call, Session, Tier
 from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS, Limits, Step
 from tests.oracle.vllm_scheduler.workload import Call as Given
 from tracekit.analyzers.kernels.layout import Batching, FleetLimits, Retention, Role
@@ -15,13 +15,15 @@ from tracekit.analyzers.kernels.layout import Batching, FleetLimits, Retention, 
 class Engine(vllm_v1.Replica):
     memory: KeptMemory
 
-    def __init__(self, limits: FleetLimits, blocks: int, on_admission: Callable[[Call], None]) -> None:
+    def __init__(
+        self, limits: FleetLimits, blocks: int, tier: Tier, on_admission: Callable[[Call], None]
+    ) -> None:
         caches, evicts = bool(limits.enable_prefix_cache), limits.retention == Retention.EVICT
         super().__init__(engine_limits(limits, blocks), KeptMemory(1 + blocks, caches, evicts))
         self.blocks = blocks
         self.is_static = limits.batching == Batching.STATIC
         self.role = limits.role
-        self.tier = int(self.role == Role.DECODE)
+        self.tier = tier
         self.retention, self.retention_s = limits.retention, limits.retention_s
         self.now_s = 0.0
         self.on_admission = on_admission

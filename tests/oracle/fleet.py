@@ -1,7 +1,8 @@
-"""The pools of a fleet, their replicas in two tiers, and which replica a router chooses."""
+"""The pools of a fleet, their replicas by the calls they are for and their part of them, and which a router chooses."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -9,9 +10,9 @@ import numpy as np
 
 from tests.oracle import vllm_v1
 from tests.oracle.replica import Power, Replica
-from tests.oracle.session import Call
+from tests.oracle.session import Call, Step, Tier
 from tests.oracle.vllm_scheduler.workload import BLOCK_TOKENS
-from tracekit.analyzers.kernels.layout import Pool, Role, Router
+from tracekit.analyzers.kernels.layout import ANY_CALL, CallRule, Pool, Role, Router
 from tracekit.analyzers.kernels.routing import drawn_bits
 
 DRAWN_BITS: Callable[[int, int], int] = getattr(drawn_bits, "py_func", drawn_bits)
@@ -33,18 +34,24 @@ class Fleet:
         router: int,
         seed: int,
         blocks: int,
-        on_admission: Callable[[Call, int], None],
+        on_admission: Callable[[Call, Tier], None],
     ) -> None:
         # with a block for everything, nothing is ever preempted or forgotten: no need for more than that
         self.router, self.seed = Router(router), seed
-        self.pools = sorted(pools, key=lambda pool: pool.limits.role == Role.DECODE)
-        roles = {Role(pool.limits.role) for pool in self.pools}
-        assert roles in ({Role.BOTH}, {Role.PREFILL, Role.DECODE}), roles
-        self.is_split = Role.DECODE in roles
+        self.rules: list[CallRule] = []  # in the order in which they are tried
+        for pool in pools:
+            if pool.limits.calls not in [*self.rules, ANY_CALL]:
+                self.rules.append(pool.limits.calls)
+        self.rules.append(ANY_CALL)
+        self.pools = sorted(pools, key=self.order)
+        for rule in self.rules:
+            roles = {Role(pool.limits.role) for pool in self.pools if pool.limits.calls == rule}
+            assert roles in ({Role.BOTH}, {Role.PREFILL, Role.DECODE}), roles
         self.replicas: list[Replica] = []
         for number, pool in enumerate(self.pools):
             limits = pool.limits
             assert limits.block_size == BLOCK_TOKENS
+            tier = Tier(self.rules.index(limits.calls), limits.role == Role.DECODE)
             for place in range(limits.replicas):
                 is_on = not limits.min_replicas or place < limits.min_replicas
                 self.replicas.append(
@@ -54,22 +61,45 @@ class Fleet:
                         number,
                         min(limits.num_blocks, blocks),
                         Power.ON if is_on else Power.OFF,
-                        partial(on_admission, tier=int(limits.role == Role.DECODE)),
+                        tier,
+                        partial(on_admission, tier=tier),
                     )
                 )
-        self.turns = [0, 0]  # of round-robin, by tier
+        self.turns: Counter[Tier] = Counter()  # of round-robin
 
-    def tier(self, tier: int) -> list[Replica]:
+    def order(self, pool: Pool) -> tuple[bool, int]:
+        return pool.limits.role == Role.DECODE, self.rules.index(pool.limits.calls)
+
+    def lane(self, call: Call) -> int:
+        """Return which rule is the first that the call meets."""
+        step, luck = call.step, luck_of(call.step, self.seed)
+        for lane, rule in enumerate(self.rules):
+            in_ranges = (
+                rule.input_tokens[0] <= step.input_tokens <= rule.input_tokens[1]
+                and rule.output_tokens[0] <= step.output_tokens <= rule.output_tokens[1]
+            )
+            is_of_model = not rule.models or step.model in rule.models
+            if in_ranges and is_of_model and luck < rule.share:
+                return lane
+        raise AssertionError("the last rule is met by every call")
+
+    def tiers(self, call: Call) -> list[Tier]:
+        """Return the tiers that the call needs, in order."""
+        first, second = Tier(call.lane, False), Tier(call.lane, True)
+        return [first, second] if call.output >= 2 and self.tier(second) else [first]
+
+    def tier(self, tier: Tier) -> list[Replica]:
         return [replica for replica in self.replicas if replica.tier == tier]
 
     def pool(self, number: int) -> list[Replica]:
         return [replica for replica in self.replicas if replica.pool_number == number]
 
     def can_serve(self, call: Call) -> bool:
-        tiers = [0, 1] if self.is_split and call.output >= 2 else [0]
-        return all(any(can_hold(replica.pool, call) for replica in self.tier(tier)) for tier in tiers)
+        return all(
+            any(can_hold(replica.pool, call) for replica in self.tier(tier)) for tier in self.tiers(call)
+        )
 
-    def choose(self, call: Call, tier: int) -> Replica:
+    def choose(self, call: Call, tier: Tier) -> Replica:
         is_open = [
             replica
             for replica in self.tier(tier)
@@ -88,7 +118,7 @@ class Fleet:
             case _:
                 return least_outstanding(is_open)
 
-    def next_in_turn(self, is_open: list[Replica], tier: int) -> Replica:
+    def next_in_turn(self, is_open: list[Replica], tier: Tier) -> Replica:
         everyone = self.tier(tier)
         while True:
             replica = everyone[self.turns[tier] % len(everyone)]
@@ -96,16 +126,26 @@ class Fleet:
             if replica in is_open:
                 return replica
 
-    def better_of_two(self, call: Call, is_open: list[Replica], tier: int) -> Replica:
+    def better_of_two(self, call: Call, is_open: list[Replica], tier: Tier) -> Replica:
         n = len(is_open)
         if n < 2:
             return is_open[0]
         with np.errstate(over="ignore"):
-            bits = int(DRAWN_BITS(self.seed, 2 * call.number + tier))
+            bits = int(DRAWN_BITS(self.seed, 2 * call.number + tier.decodes))
         one, other = bits % n, (bits >> 31) % (n - 1)
         if other >= one:
             other += 1
         return least_outstanding([is_open[one], is_open[other]])
+
+
+def luck_of(step: Step, seed: int) -> float:
+    """Return a number from 0 to 1 by splitmix64 of the session, the step's place in it, and the seed."""
+    session, place = step.session.number, step.session.steps.index(step)
+    bits = 0x9E3779B97F4A7C15 * (session + 1) + 0xD1B54A32D192ED03 * place + 0xDA942042E4DD58B5 * seed
+    bits %= 2**64
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EB % 2**64
+    return (bits ^ (bits >> 31)) / 2**64
 
 
 def least_outstanding(replicas: list[Replica]) -> Replica:

@@ -21,8 +21,11 @@ from tests.oracle.workloads import (
     workloads,
 )
 from tracekit.analyzers.kernels.layout import (
+    ANY_CALL,
     BLOCK_TOKENS,
+    MANY_TOKENS,
     Batching,
+    CallRule,
     Cause,
     FleetLimits,
     Outcome,
@@ -38,6 +41,7 @@ from tracekit.analyzers.kernels.layout import (
     Workload,
 )
 
+MODELS = ("large", "small")
 INNER_PARENTS = ("call", "tool", "preempted call")
 
 
@@ -54,7 +58,33 @@ def is_split(scenario: FleetScenario) -> bool:
 
 
 @st.composite
-def pools(draw: st.DrawFn, role: Role, kind: Costs) -> Pool:
+def call_rules(draw: st.DrawFn) -> CallRule:
+    """Rules that random calls may meet or not."""
+    told = draw(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "models": st.sampled_from([("small",), ("small", "large")]),
+                "input_tokens": st.sampled_from([(0, 20), (21, MANY_TOKENS), (10, 60)]),
+                "output_tokens": st.sampled_from([(0, 1), (2, MANY_TOKENS), (0, 5)]),
+                "share": st.sampled_from([0.3, 0.7]),
+            },
+        ).filter(bool)
+    )
+    return CallRule(**told)
+
+
+@st.composite
+def lane_roles(draw: st.DrawFn, most: int) -> list[Role]:
+    """The roles of up to so many pools for each part of a call."""
+    some = st.integers(1, most)
+    if draw(st.booleans()):
+        return [Role.BOTH] * draw(some)
+    return [Role.PREFILL] * draw(some) + [Role.DECODE] * draw(some)
+
+
+@st.composite
+def pools(draw: st.DrawFn, role: Role, kind: Costs, rule: CallRule) -> Pool:
     room = draw(tight_limits(3))
     seconds = seconds_in(kind)
     is_elastic = draw(st.booleans())
@@ -68,6 +98,7 @@ def pools(draw: st.DrawFn, role: Role, kind: Costs) -> Pool:
         startup_s=draw(seconds) if is_elastic else 0.0,
         scale_up_calls=draw(st.sampled_from([0, 1, 2])) if is_elastic else 0,
         scale_down_s=draw(seconds) if is_elastic else 0.0,
+        calls=rule,
     )
     batching = draw(st.sampled_from([Batching.CONTINUOUS, *Batching]))
     room = batched(room, batching, draw(st.sampled_from([80, 128, 500])))
@@ -81,14 +112,13 @@ def pools(draw: st.DrawFn, role: Role, kind: Costs) -> Pool:
 def fleet_scenarios(draw: st.DrawFn) -> FleetScenario:
     """Up to 7 sessions on up to 4 pools; half of them in ticks, so that many events coincide."""
     kind = draw(st.sampled_from(list(Costs)))
-    some = st.integers(1, 2)
-    if draw(st.booleans()):
-        roles = [Role.BOTH] * draw(some)
-    else:
-        roles = draw(st.permutations([Role.PREFILL] * draw(some) + [Role.DECODE] * draw(some)))
+    workload = draw(workloads(kind))
+    models = draw(st.lists(st.integers(-1, 1), min_size=len(workload.kind), max_size=len(workload.kind)))
+    rules = draw(st.lists(call_rules(), max_size=2, unique=True))
+    told = [(role, rule) for rule in [*rules, ANY_CALL] for role in draw(lane_roles(2 - bool(rules)))]
     return FleetScenario(
-        draw(workloads(kind)),
-        [draw(pools(role, kind)) for role in roles],
+        workload._replace(model=np.array(models, np.int32), models=MODELS),
+        [draw(pools(role, kind, rule)) for role, rule in draw(st.permutations(told))],
         int(draw(st.sampled_from(list(Router)))),
         int(draw(st.sampled_from(list(QueueOrder)))),
         draw(st.integers(0, 2**40)),
@@ -98,22 +128,37 @@ def fleet_scenarios(draw: st.DrawFn) -> FleetScenario:
 def fleet_crowd(seed: int, sessions: int = 25) -> FleetScenario:
     """Return many agents on one or two pools a tier, seeded; queues form and pools grow and shrink.
 
-    Routers and splits take turns by seed; the rest is drawn.
+    Routers and splits take turns by seed, and every third has pools for some of the calls; the rest is drawn.
     """
     draw = np.random.default_rng([seed, 1])
     workload = busy_workload(draw, sessions)
     pools_each = int(draw.integers(1, 3))
     roles = [Role.BOTH] if seed // len(Router) % 2 else [Role.DECODE, Role.PREFILL]
+    pools = [a_pool(draw, role) for _ in range(pools_each) for role in roles]
+    queue_order, draws = int(draw.integers(len(QueueOrder))), int(draw.integers(2**60))
+    models = draw.integers(-1, len(MODELS), len(workload.kind))
+    if seed % 3 == 0:
+        rule = SOME_CALLS[seed // 3 % len(SOME_CALLS)]
+        role = [Role.BOTH] if draw.random() < 0.7 else [Role.PREFILL, Role.DECODE]
+        pools += [a_pool(draw, part, rule) for part in role]
     return FleetScenario(
-        workload,
-        [a_pool(draw, role) for _ in range(pools_each) for role in roles],
+        workload._replace(model=models.astype(np.int32), models=MODELS),
+        pools,
         seed % len(Router),
-        int(draw.integers(len(QueueOrder))),
-        int(draw.integers(2**60)),
+        queue_order,
+        draws,
     )
 
 
-def a_pool(draw: np.random.Generator, role: Role) -> Pool:
+SOME_CALLS = (
+    CallRule(models=("small",)),
+    CallRule(output_tokens=(0, 12)),
+    CallRule(input_tokens=(100, MANY_TOKENS), share=0.6),
+    CallRule(share=0.4),
+)
+
+
+def a_pool(draw: np.random.Generator, role: Role, rule: CallRule = ANY_CALL) -> Pool:
     replicas = int(draw.integers(1, 4))
     is_elastic = draw.random() < 0.5
     room = busy_limits(draw, replicas)._replace(
@@ -126,6 +171,7 @@ def a_pool(draw: np.random.Generator, role: Role) -> Pool:
         startup_s=float(draw.choice([0.0, 0.05, 0.4])),
         scale_up_calls=int(draw.integers(0, 5)),
         scale_down_s=float(draw.choice([0.0, 0.02, 0.3])),
+        calls=rule,
     )
     batching = Batching(draw.choice(list(Batching), p=[0.5, 0.2, 0.3]))
     room = batched(room, batching, int(draw.choice([205, 500])))
@@ -134,6 +180,14 @@ def a_pool(draw: np.random.Generator, role: Role) -> Pool:
     power = roofy(cost, float(draw.choice([50.0, 90.0, 130.0])))
     usd_per_s = float(draw.choice([1e-3, 2e-3]))
     return Pool(cost, power, room, usd_per_s, TokenTable() if draw.random() < 0.5 else EXPERTS)
+
+
+def for_undrawn_calls(pool: Pool) -> Pool:
+    """Return the pool with a rule that needs no draw."""
+    rule = pool.limits.calls
+    if rule.share < 1.0:
+        rule = CallRule(input_tokens=(0, 100))
+    return pool._replace(limits=pool.limits._replace(calls=rule))
 
 
 def batched(limits: FleetLimits, batching: Batching, slot_tokens: int) -> FleetLimits:
@@ -162,6 +216,8 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
     is_moved = calls["decode_replica"] != calls["replica"]
     served = calls[calls["replica"] >= 0]
     places = np.repeat(np.arange(outcome.pools.size), outcome.pools["replicas"])
+    lanes = outcome.pools["tier"][places[served["replica"]]]
+    by_session = [np.unique(lanes[served["session"] == session]).size for session in set(served["session"])]
     is_cached = served["cached_tokens"] > 0
     held = ("refused", bool(outcome.refused)), ("served", outcome.refused < calls.size)
     told = {
@@ -172,6 +228,8 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
         f"order {QueueOrder(scenario.queue_order).name}": bool(
             (calls["started_s"] > calls["queued_s"]).any()
         ),
+        "a session in two lanes": max(by_session, default=0) > 1,
+        **{f"for {part}": is_told for part, is_told in rule_features(scenario).items()},
         "prices differ": len(prices) > 1,
         "static": any(pool.batching == Batching.STATIC for pool in limits),
         "moved": bool(is_moved.any()),
@@ -196,6 +254,16 @@ def features(scenario: FleetScenario, outcome: Outcome) -> set[str]:
     return {name for name, has_come_up in told.items() if has_come_up}
 
 
+def rule_features(scenario: FleetScenario) -> dict[str, bool]:
+    """Return what the pools' rules speak of, and whether those of a rule split its calls."""
+    limits = [pool.limits for pool in scenario.pools if pool.limits.calls != ANY_CALL]
+    told = {
+        name: any(getattr(pool.calls, name) != getattr(ANY_CALL, name) for pool in limits)
+        for name in CallRule._fields
+    }
+    return {**told, "some, split": any(pool.role == Role.DECODE for pool in limits)}
+
+
 def inner_features(workload: Workload, outcome: Outcome, split: str) -> dict[str, bool]:
     """Return whether steps did start inside their parents, before these ended."""
     parent = np.searchsorted(workload.child_start, workload.inner_edge, side="right") - 1
@@ -212,6 +280,8 @@ def inner_features(workload: Workload, outcome: Outcome, split: str) -> dict[str
 
 
 EVERYTHING = {
+    "a session in two lanes",
+    *(f"for {part}" for part in (*CallRule._fields, "some, split")),
     *(f"inside a {parent} {split}" for parent in INNER_PARENTS for split in ("both", "split")),
     "both",
     "split",

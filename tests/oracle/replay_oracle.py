@@ -17,7 +17,7 @@ from tests.oracle import vllm_v1
 from tests.oracle.fleet import Fleet
 from tests.oracle.idleness import explain_idle
 from tests.oracle.replica import Part, Piece, Power, Replica, Run
-from tests.oracle.session import Call, Place, Session, Step, read_graph
+from tests.oracle.session import Call, Place, Session, Step, Tier, read_graph
 from tests.oracle.vllm_scheduler.workload import Step as EngineStep
 from tracekit.analyzers.kernels.layout import (
     CALL_ROW,
@@ -65,6 +65,8 @@ class Replay:
         everything = 1 + sum(vllm_v1.blocks_for(len(text)) for text in texts)
         self.fleet = Fleet(pools, router, seed, everything, self.note_admission)
         self.replicas = self.fleet.replicas
+        for call in self.calls:
+            call.lane = self.fleet.lane(call)
         self.queue_order = QueueOrder(queue_order)
         self.pending: list[tuple[float, Event, int, int]] = []  # when, what, to whom, which time
         self.clock = 0.0
@@ -168,7 +170,7 @@ class Replay:
     def take_call(self, call: Call) -> None:
         call.queued_s = self.clock
         if self.fleet.can_serve(call):
-            replica = self.place(call, 0)
+            replica = self.place(call, self.fleet.tiers(call)[0])
             self.enqueue(replica, call)
             self.scale_up(replica)
         else:
@@ -176,11 +178,11 @@ class Replay:
             call.started_s = call.first_token_s = call.end_s = self.clock
             self.refused += 1
             self.end_step(call.step)
-            for tier in (0, 1):
+            for tier in {replica.tier for replica in self.replicas}:
                 if not call.step.session.has_later_call(tier):
                     self.unpin(call.step.session, tier)
 
-    def place(self, call: Call, tier: int) -> Replica:
+    def place(self, call: Call, tier: Tier) -> Replica:
         replica = self.fleet.choose(call, tier)
         call.places[tier] = Place(replica.number, self.placements)
         call.new_tokens = call.prompt - replica.engine.prompt_tokens_found(call)
@@ -200,7 +202,7 @@ class Replay:
         replica.enqueue(call)
 
     def transfer(self, call: Call) -> None:
-        replica = self.place(call, 1)
+        replica = self.place(call, self.fleet.tiers(call)[1])
         replica.coming.append(call)
         limits = replica.pool.limits
         seconds = limits.transfer_s + call.prompt * limits.transfer_token_s
@@ -208,16 +210,16 @@ class Replay:
         self.scale_up(replica)
 
     def receive(self, call: Call) -> None:
-        replica = self.replicas[call.places[1].replica]
+        replica = self.replicas[call.places[Tier(call.lane, decodes=True)].replica]
         replica.coming.remove(call)
         self.enqueue(replica, call)
 
     # --- what is kept for a session ---
 
-    def note_admission(self, call: Call, tier: int) -> None:
+    def note_admission(self, call: Call, tier: Tier) -> None:
         self.unpin(call.step.session, tier)
 
-    def unpin(self, session: Session, tier: int) -> None:
+    def unpin(self, session: Session, tier: Tier) -> None:
         for replica in self.fleet.tier(tier):
             replica.engine.unpin(session)
 
@@ -268,7 +270,7 @@ class Replay:
         if not call.is_admitted:
             call.is_admitted, call.started_s, call.cached = True, self.clock, cached
         # with the KV of its prompt sent here it goes on to decode at once
-        call.decodes = replica.tier == 1 and not call.is_preempted
+        call.decodes = replica.tier.decodes and not call.is_preempted
         call.passed_over = call.is_preempted = False
 
     @staticmethod

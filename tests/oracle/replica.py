@@ -8,9 +8,9 @@ from enum import Enum
 
 from tests.oracle import vllm_v1
 from tests.oracle.engine import Engine
-from tests.oracle.session import Call
+from tests.oracle.session import Call, Tier
 from tests.oracle.slots import SlotEngine
-from tracekit.analyzers.kernels.layout import Batching, Cause, Pool, Role, State
+from tracekit.analyzers.kernels.layout import Batching, Cause, Pool, State
 
 
 class Power(Enum):
@@ -70,6 +70,7 @@ class Replica:
     pool_number: int
     blocks: int
     power: Power
+    tier: Tier
     on_admission: Callable[[Call], None]
     engine: Engine | SlotEngine = field(init=False)
     calls: dict[int, Call] = field(default_factory=dict)  # that came here, by step
@@ -88,11 +89,7 @@ class Replica:
         limits = self.pool.limits
         if limits.batching == Batching.SLOTS:
             return SlotEngine(limits, self.on_admission)
-        return Engine(limits, self.blocks, self.on_admission)
-
-    @property
-    def tier(self) -> int:
-        return int(self.pool.limits.role == Role.DECODE)
+        return Engine(limits, self.blocks, self.tier, self.on_admission)
 
     @property
     def waiting(self) -> list[Call]:

@@ -10,6 +10,13 @@ import numpy as np
 from tracekit.analyzers.kernels.layout import StepKind, Workload
 
 
+class Tier(NamedTuple):
+    """Replicas among which a router chooses: those for the same calls, and for the same part of them."""
+
+    lane: int  # which rule its calls meet first
+    decodes: bool
+
+
 class Place(NamedTuple):
     """Where a call went in one tier."""
 
@@ -30,7 +37,8 @@ class Call:
     number: int  # among the calls of the workload
     prompt: int
     output: int
-    places: dict[int, Place] = field(default_factory=dict)  # by tier
+    lane: int = 0
+    places: dict[Tier, Place] = field(default_factory=dict)
     is_refused: bool = False
     queued_s: float = 0.0
     started_s: float = 0.0
@@ -62,6 +70,7 @@ class Step:
     output_tokens: int
     duration_s: float
     lag_s: float
+    model: str | None = None
     call: Call | None = None
     parents: list[Step] = field(default_factory=list)
     children: list[Step] = field(default_factory=list)
@@ -99,15 +108,13 @@ class Session:
     def has_call_in_flight(self) -> bool:
         return any(step.is_open for step in self.calls)
 
-    def has_later_call(self, tier: int) -> bool:
-        if tier == 0:
-            return any(step.start_s is None for step in self.calls)
-        return any(
-            call.output >= 2 and tier not in call.places and not call.is_refused
-            for call in (step.call for step in self.calls)
-        )
+    def has_later_call(self, tier: Tier) -> bool:
+        calls = [step.call for step in self.calls if step.call.lane == tier.lane]
+        if not tier.decodes:
+            return any(call.step.start_s is None for call in calls)
+        return any(call.output >= 2 and tier not in call.places and not call.is_refused for call in calls)
 
-    def latest_place(self, tier: int) -> int | None:
+    def latest_place(self, tier: Tier) -> int | None:
         """Return the replica that its latest call of the tier was placed on."""
         places = [step.call.places[tier] for step in self.calls if tier in step.call.places]
         return max(places, key=lambda place: place.rank).replica if places else None
@@ -144,6 +151,9 @@ def read_graph(workload: Workload) -> tuple[list[Session], list[Step]]:
             int(workload.output_tokens[number]),
             float(workload.duration_s[number]),
             float(workload.lag_s[number]),
+            workload.models[workload.model[number]]
+            if workload.model.size and workload.model[number] >= 0
+            else None,
         )
         if step.kind == StepKind.CALL:
             step.call = Call(step, calls, max(1, step.input_tokens), max(1, step.output_tokens))

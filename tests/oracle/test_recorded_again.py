@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.oracle.fleets import FleetScenario, fleet_crowd
+from tests.oracle.fleets import FleetScenario, fleet_crowd, for_undrawn_calls
 from tests.oracle.replay_oracle import Replay
 from tests.oracle.session import Session, Step
 from tracekit.analyzers.kernels.layout import Pool, Router, StepKind, Workload
@@ -28,7 +28,7 @@ def at_odd_times(seed: int) -> FleetScenario:
     odd_s = np.random.default_rng(seed).exponential(0.004, work.lag_s.size)
     return scenario._replace(
         workload=work._replace(lag_s=work.lag_s + odd_s),
-        pools=[one_by_one(pool) for pool in scenario.pools],
+        pools=[for_undrawn_calls(one_by_one(pool)) for pool in scenario.pools],
         router=int(Router.LEAST_OUTSTANDING) if scenario.router == Router.POWER_OF_TWO else scenario.router,
     )
 
@@ -66,6 +66,7 @@ def call_row(step: Step) -> dict[str, object]:
     gaps_us = 1e6 * np.diff(step.call.token_s)
     return step_row(step) | {
         "status": "ok",
+        "model": step.model,
         "input_tokens": step.input_tokens,
         "output_tokens": step.output_tokens,
         "first_token_ns": ns(step.call.first_token_s),

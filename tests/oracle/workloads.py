@@ -82,6 +82,11 @@ class Scenario(NamedTuple):
     limits: FleetLimits
 
 
+def columns(workload: Workload) -> dict[str, np.ndarray]:
+    """Return its arrays by name."""
+    return {name: column for name, column in workload._asdict().items() if name != "models"}
+
+
 def call(prompt: int, output: int, *parents: int, lag_s: float = 0.0) -> Node:
     return Node(StepKind.CALL, prompt, output, lag_s=lag_s, parents=parents)
 

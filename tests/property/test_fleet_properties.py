@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.oracle.fleets import FleetScenario, fleet_crowd, fleet_scenarios
+from tests.oracle.fleets import FleetScenario, fleet_crowd, fleet_scenarios, for_undrawn_calls
 from tests.oracle.workloads import NEVER, TICK, twice_as_long
 from tracekit.analyzers.kernels.layout import (
+    ANY_CALL,
     Batching,
     Cause,
     Outcome,
@@ -27,7 +28,12 @@ any_fleet = settings(
 
 
 def pools_of_replicas(scenario: FleetScenario) -> list[Pool]:
-    ordered = sorted(scenario.pools, key=lambda pool: pool.limits.role == Role.DECODE)
+    """Return the pool of each replica: those for some calls first, by the order of their rules, decoders last."""
+    rules = [pool.limits.calls for pool in scenario.pools if pool.limits.calls != ANY_CALL] + [ANY_CALL]
+    ordered = sorted(
+        scenario.pools,
+        key=lambda pool: (pool.limits.role == Role.DECODE, rules.index(pool.limits.calls)),
+    )
     return [pool for pool in ordered for _ in range(pool.limits.replicas)]
 
 
@@ -243,6 +249,7 @@ def test_the_order_of_sessions_changes_nothing(seed: int) -> None:
     scenario = fleet_crowd(seed)
     if scenario.router == Router.POWER_OF_TWO:
         scenario = scenario._replace(router=int(Router.LEAST_OUTSTANDING))
+    scenario = scenario._replace(pools=[for_undrawn_calls(pool) for pool in scenario.pools])
     order = np.random.default_rng(seed).permutation(scenario.workload.session_arrival_s.size)
     permuted, step_of = with_sessions_in(order, scenario)
     before, after = replay_pools(*scenario), replay_pools(*permuted)
@@ -281,6 +288,7 @@ def with_sessions_in(order: np.ndarray, scenario: FleetScenario) -> tuple[FleetS
                 "lag_s",
                 "parent_count",
                 "prefix_tokens",
+                "model",
             )
         },
     )

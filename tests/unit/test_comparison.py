@@ -29,10 +29,13 @@ def test_a_year_is_365_days():
     assert Demand(1000).tonnes_per_year(3.6e6, 400) == pytest.approx(146)
 
 
+FLEET = {"gpu": "G", "tp": 1, "replicas": 2, "role": "both", "min_replicas": None}
+
+
 def replay(mean_s, j, usd, idle_s=1.0):
     spread = {"n": 2, "mean": mean_s, "p50": mean_s, "p95": 2 * mean_s, "p95_over_p50": 2.0}
     return {
-        "fleet": {}, "assumed": [], "calls": 2, "calls_failed": 0, "session_s": spread,
+        "fleet": FLEET, "assumed": [], "calls": 2, "calls_failed": 0, "session_s": spread,
         "gpu_s": {"idle": idle_s, "billed": 4.0}, "energy_j": {"per_session": j, "isolated_per_session": 2 * j},
         "cost_usd": {"per_session": usd}, "prefix_hit_fraction": None, "tier": "analytic", "error": None,
     }  # fmt: skip
@@ -72,6 +75,19 @@ def test_unknown_is_null_and_scores_are_of_those_that_have_one(document):
     assert agent["score"] == {"mean": 0.75, "sessions": 2}
     assert chat["recorded"]["measured_wh_per_session"] is None
     assert agent["recorded"]["measured_wh_x"] is None
+
+
+def test_the_headline_says_what_the_document_says(tmp_path, document):
+    assert document["headline"] == (
+        "On 2 x G a session of agent takes 2.5x the time, 2.5x the energy alone and 4x the money of one of chat. "
+        "At 24,000,000 queries a day chat draws 2 MW and agent 5 MW, each session alone."
+    )
+    one = workflow(tmp_path, "one", [100], replay(2.0, 3600.0, 0.01))
+    alone = comparison_document([one], "one", None, [], {})
+    assert alone["headline"] == "On 2 x G a session of one takes 2 s and 2 Wh alone."
+    unknown = workflow(tmp_path, "unknown", [100], replay(2.0, 0.0, 0.0) | {"session_s": None})
+    found = comparison_document([unknown, one], "unknown", None, [], {})
+    assert found["headline"] == "On 2 x G nothing is known that could be set against unknown."
 
 
 def test_the_baseline_is_named_by_workflow_or_file():

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tests.oracle.workloads import FLAT, Story, call, fleet, workload_of
+from tests.oracle.workloads import FLAT, Story, call, columns, fleet, workload_of
 from tracekit.analyzers.drawn_sessions import draw_sessions
 from tracekit.analyzers.kernels.layout import NOBODY, StepCost
 from tracekit.analyzers.kernels.replay import replay
@@ -79,12 +79,12 @@ def test_dtypes_are_kept():
     narrow = workload._replace(
         **{
             name: column.astype(np.int32)
-            for name, column in workload._asdict().items()
+            for name, column in columns(workload).items()
             if column.dtype == np.int64
         }
     )
     copied = drawn(narrow, 1, 0, 1)
-    for name, column in narrow._asdict().items():
+    for name, column in columns(narrow).items():
         assert getattr(copied, name).dtype == column.dtype, name
 
 

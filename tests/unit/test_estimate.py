@@ -10,8 +10,8 @@ from tests.unit.spool_story import Story
 from tracekit.analyzers.recorded import analyze_recording
 from tracekit.analyzers.workload import compile_workload
 from tracekit.reports.analysis import analysis_document
-from tracekit.reports.document import replay_assumptions
 from tracekit.reports.recording import not_seen_lines, recording_lines
+from tracekit.reports.replay_assumptions import replay_assumptions
 from tracekit.reports.terminal import print_analysis
 from tracekit.trace import Trace, write_trace
 

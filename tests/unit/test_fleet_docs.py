@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text()
 FILES = [part.split("```")[0] for part in PAGE.split("```toml\n")[1:]]
 
 
-@pytest.mark.parametrize(("file", "replicas"), list(zip(FILES, (2, 3, 8), strict=True)))
+@pytest.mark.parametrize(("file", "replicas"), list(zip(FILES, (2, 3, 3, 8), strict=True)))
 def test_the_fleet_files_in_the_docs(tmp_path, file, replicas):
     path = tmp_path / "fleet.toml"
     path.write_text(file)

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from tests.oracle.workloads import FLAT, NEVER, TICK, Node, Story, call, crowd, fleet, tool, workload_of
-from tracekit.analyzers.kernels.layout import Batching, Cause, Outcome, Retention, Router, State, StepCost
-from tracekit.analyzers.kernels.replay import replay
-from tracekit.analyzers.scenario import Pool
+from tracekit.analyzers.kernels.layout import (
+    Batching,
+    CallRule,
+    Cause,
+    Outcome,
+    Pool,
+    Retention,
+    Router,
+    State,
+    StepCost,
+)
+from tracekit.analyzers.kernels.replay import replay, replay_pools
+from tracekit.analyzers.scenario import Pool as ScenarioPool
 from tracekit.errors import ScenarioInvalid
 
 FREE = StepCost(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -117,6 +127,32 @@ def test_only_what_is_new_of_a_longer_text_is_sent() -> None:
     assert outcome.calls["end_s"][1] == 42.0
     assert outcome.calls["started_s"][2] == 50.0
     assert outcome.calls["cached_tokens"].tolist() == [0, 64, 96, 0, 0, 0]
+
+
+def run_in_lanes(told: list[Story]) -> Outcome:
+    """On a replica for prompts of up to 8 tokens, and one of 8 blocks for the rest; each sends up to 128 tokens."""
+    limits = fleet(1, num_blocks=8)._replace(retention=OFFLOAD, offload_tokens=128, offload_token_s=1 / 16)
+    short = limits._replace(calls=CallRule(input_tokens=(0, 8)))
+    pools = [Pool(SECOND_A_STEP, FLAT, each) for each in (short, limits._replace(max_model_len=200))]
+    return replay_pools(workload_of(told), pools)
+
+
+def test_calls_of_another_lane_neither_keep_nor_drop_what_is_there() -> None:
+    first = Story(0.0, [call(8, 1), call(64, 1, 0), call(8, 1, 1), tool(20.0, 2)])
+    first.nodes.append(goes_on(80, 1, 3, after=(0, 1, 64)))
+    outcome = run_in_lanes([first, Story(5.0, [call(128, 1)])])
+    assert outcome.calls["replica"].tolist() == [0, 1, 0, 1, 1]
+    assert outcome.calls["cached_tokens"].tolist() == [0, 0, 0, 64, 0]
+    assert outcome.calls["started_s"][3] == 23.0 + 4.0
+
+
+def test_what_is_there_for_a_refused_call_goes() -> None:
+    """The second session's text is the newer one when a third needs room, but its next call can never be."""
+    refused = Story(2.0, [call(64, 1), call(8, 40, 0), tool(1.0, 0), goes_on(256, 1, 2, after=(1, 0, 64))])
+    told = [returning(40.0), refused, returning(40.0, 15.0, session=2), Story(30.0, [call(128, 1)])]
+    outcome = run_in_lanes(told)
+    assert outcome.refused == 1
+    assert outcome.calls["cached_tokens"].tolist() == [0, 64, 0, 0, 0, 0, 64, 0]
 
 
 def test_a_session_finds_nothing_on_another_replica() -> None:
@@ -248,7 +284,9 @@ def test_a_host_memory_with_room_is_as_good_as_a_cache_with_room(seed: int) -> N
 
 def test_a_pool_says_what_host_memory_holds_and_how_fast() -> None:
     """Llama-3.1-8B: 131,072 bytes a token, half of it on each of two GPUs, which have a link each."""
-    pool = Pool("H100", "Llama-3.1-8B", tp=2, retention="offload", offload_gb=13.1072, offload_gb_s=65.536)
+    pool = ScenarioPool(
+        "H100", "Llama-3.1-8B", tp=2, retention="offload", offload_gb=13.1072, offload_gb_s=65.536
+    )
     limits = pool.limits()
     assert limits.offload_tokens == pytest.approx(100_000, abs=1)
     assert limits.offload_token_s == pytest.approx(1e-6)
@@ -257,7 +295,7 @@ def test_a_pool_says_what_host_memory_holds_and_how_fast() -> None:
 @pytest.mark.parametrize("key", [{"role": "prefill"}, {"batching": "slots"}, {"prefix_cache": False}])
 def test_a_pool_that_cannot_offload_is_refused(key: dict[str, object]) -> None:
     with pytest.raises(ScenarioInvalid, match="offload"):
-        Pool("H100", "Llama-3.1-8B", retention="offload", **key)
+        ScenarioPool("H100", "Llama-3.1-8B", retention="offload", **key)
 
 
 def test_static_batches_offload_too() -> None:

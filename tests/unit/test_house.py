@@ -10,7 +10,7 @@ import tracekit
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DIRECTORIES = PROJECT["tool"]["setuptools"]["package-dir"]
-PUBLIC_ROOMS = ["tracekit", "collectors", "analyzers"]
+PUBLIC_ROOMS = ["tracekit", "collectors", "analyzers", "examples"]
 
 
 def packages_on_disk():

@@ -6,7 +6,7 @@ import pytest
 from tests.oracle.session import Inside
 from tests.oracle.workloads import Story, call, gap, tool, workload_of
 from tracekit.analyzers.drawn_sessions import draw_sessions
-from tracekit.analyzers.isolated import isolated_calls_j, isolated_sessions_j
+from tracekit.analyzers.isolated import isolated_calls_j, isolated_sessions
 from tracekit.analyzers.kernels.layout import StepKind
 from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
@@ -41,7 +41,7 @@ def story_workload(seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_sessions_alone(seed):
     workload = story_workload(seed)
-    found = isolated_sessions_j(workload, FLEET)
+    found = isolated_sessions(workload, FLEET).energy_j
     for session in range(len(workload.session_tail_s)):
         alone = replay_on(draw_sessions(workload, np.array([session]), np.zeros(1)), ALONE).timeline
         segments = alone.outcome.segments
@@ -89,5 +89,5 @@ def test_sessions_alone_find_nothing_of_others():
     nodes = [[call(300, 20)], [call(300, 20)]]
     nodes[1][0].prefix = (0, 0, 300)
     workload = workload_of([Story(0.0, each) for each in nodes])
-    found = isolated_sessions_j(workload, FLEET)
+    found = isolated_sessions(workload, FLEET).energy_j
     assert found[0] == pytest.approx(found[1], rel=1e-9)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.oracle.workloads import FLAT, Story, call, fleet, gap, tool, workload_of
+from tests.oracle.workloads import FLAT, Story, call, columns, fleet, gap, tool, workload_of
 from tracekit.analyzers.daily_profile import DailyProfile
 from tracekit.analyzers.kernels.layout import StepCost
 from tracekit.analyzers.kernels.replay import replay
@@ -62,5 +62,7 @@ def test_in_an_open_loop_every_step_starts_as_recorded(workload):
 def test_an_open_loop_keeps_dtypes_and_ends_with_its_last_step():
     workload = workload_of([Story(0.0, [gap(1.0), call(4, 3, 0)], tail_s=0.5)])
     opened = open_loop_release(workload, np.array([0.0, 1.0]))
-    assert [column.dtype for column in opened] == [column.dtype for column in workload]
+    assert [array.dtype for array in columns(opened).values()] == [
+        array.dtype for array in columns(workload).values()
+    ]
     assert replay(opened, SECOND_A_STEP, FLAT, fleet()).sessions["end_s"].tolist() == [4.5]

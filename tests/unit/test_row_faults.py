@@ -9,7 +9,8 @@ from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
 from tracekit.analyzers.workload import compile_workload
 from tracekit.errors import TraceEmpty, TraceUnreadable
-from tracekit.reports.document import replay_assumptions, replay_document, to_json
+from tracekit.reports.document import replay_document, to_json
+from tracekit.reports.replay_assumptions import replay_assumptions
 from tracekit.trace import Trace
 
 ONE = Fleet.of("H100", "Llama-3.1-8B")

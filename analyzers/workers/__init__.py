@@ -1,0 +1,1 @@
+"""Where replays run: threads, or workers of a cluster, and what is kept of their results."""
