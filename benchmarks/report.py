@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.process import spent
 from tracekit.provenance import Provenance
 from tracekit.schema import Kind
 from tracekit.trace import TraceWriter, table_of_columns
@@ -47,15 +46,10 @@ def main() -> None:
             "--force",
         ]
         for note in ("first", "warm"):
-            start_s = time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            _pid, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+            taken = spent(command)
             print(
-                f"report of {rows:,} rows, {note}: {time.perf_counter() - start_s:.1f} s wall, "
-                f"{usage.ru_utime + usage.ru_stime:.1f} s CPU (asked: 60), {usage.ru_maxrss / 1024:,.0f} MB (2,048), "
+                f"report of {rows:,} rows, {note}: {taken.wall_s:.1f} s wall, "
+                f"{taken.cpu_s:.1f} s CPU (asked: 60), {taken.memory_mb:,.0f} MB (2,048), "
                 f"{page.stat().st_size / 1e6:.2f} MB of HTML (5)",
                 flush=True,
             )

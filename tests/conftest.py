@@ -1,8 +1,13 @@
 """In CI a skipped test is a failure: whatever it needs must have been installed."""
 
 import os
+import signal
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # as a shell leaves it for what it runs in the background: commands under test would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -36,9 +36,16 @@ REGISTRY: dict[str, Row] = {
     "record": Row("tracekit.commands.record", "Run a command and record its LLM calls, tools and GPU power."),
     "analyze": Row("tracekit.commands.analyze", "Show where a trace's time, tokens, joules and dollars go."),
     "replay": Row("tracekit.commands.replay", "Replay a trace on a GPU fleet that may not exist yet."),
+    "size": Row("tracekit.commands.size", "Find the fleet that serves a rate within limits, and its price."),
     "compare": Row(
         "tracekit.commands.compare",
         "Compare workflows: latency, energy, idle and cost as times a baseline.",
+    ),
+    "diff": Row(
+        "tracekit.commands.diff", "Show what changed between two documents; fail where a budget is broken."
+    ),
+    "sweep": Row(
+        "tracekit.commands.sweep", "Replay every combination of what-ifs; show which of them none beats."
     ),
     "validate": Row(
         "tracekit.commands.validate",
@@ -94,7 +101,8 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with `tracekit demo`, or `tracekit record -- python my_agent.py`.",
+    epilog="Start with `tracekit demo`, or `tracekit record -- python my_agent.py`. A TRACE that is read is a file or "
+    "a URL, such as s3://bucket/run.parquet.",
 )
 @click.version_option(package_name="tracekit-replay", prog_name="tracekit")
 @click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback where an error has one.")

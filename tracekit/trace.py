@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +14,10 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tracekit.errors import OutputRefused, TraceNotFound, TraceUnreadable
+from tracekit.errors import OutputRefused, RemoteRefused, TracekitError, TraceNotFound, TraceUnreadable
+from tracekit.location import Location, Url, location_of, url_meant
 from tracekit.provenance import METADATA_KEY, Provenance
+from tracekit.remote import opened, refused
 from tracekit.schema import COLUMNS, FORMAT_VERSION, Kind, columns_of
 
 ROWS_PER_GROUP = 131_072
@@ -200,6 +203,8 @@ def check_output(path: Path, *, force: bool) -> None:
     ------
     OutputRefused : the file exists and `force` is off, or its folder is missing or cannot be written.
     """
+    if (url := url_meant(path)) is not None:
+        raise OutputRefused.elsewhere(url)
     if path.is_dir():
         raise OutputRefused.not_writable(path, "it is a folder")
     if path.exists() and not force:
@@ -214,22 +219,23 @@ def check_output(path: Path, *, force: bool) -> None:
 class Trace:
     """An open trace; rows are read per kind, on demand."""
 
-    path: Path
+    path: Location
     provenance: Provenance
     _file: pq.ParquetFile
     _groups: Mapping[Kind, tuple[int, ...]]
     _present: frozenset[str]
 
     @classmethod
-    def open(cls, path: Path) -> Trace:
-        """The trace at `path`, its footer read and checked.
+    def open(cls, path: Location | str) -> Trace:
+        """The trace at `path`, which may be a URL that fsspec reads; its footer is read and checked.
 
         Raises
         ------
         TraceNotFound, TraceUnreadable : missing; truncated, foreign, newer or damaged.
+        RemoteRefused, UnknownName : a URL that cannot be read.
         """
-        if not path.is_file():
-            raise TraceNotFound.at(path)
+        if isinstance(path, str):
+            path = location_of(path)
         file = _parquet_file(path)
         provenance = _provenance(path, file)
         names = file.schema_arrow.names  # translated anew on every access
@@ -247,6 +253,7 @@ class Trace:
         Raises
         ------
         TraceUnreadable : the bytes of a row group are damaged.
+        RemoteRefused : they did not come.
         """
         wanted = [column.name for column in columns_of(kind)] if columns is None else list(columns)
         groups = list(self._groups.get(kind, ()))
@@ -254,8 +261,8 @@ class Trace:
             return pa.schema([arrow_schema().field(name) for name in wanted]).empty_table()
         try:
             table = self._file.read_row_groups(groups, [name for name in wanted if name in self._present])
-        except (pa.ArrowException, OSError) as error:
-            raise TraceUnreadable.truncated(self.path, str(error)) from error
+        except _faults(self.path) as error:
+            raise _unreadable(self.path, error) from error
         return self._with_absent(table, wanted)
 
     def pieces(self, kind: Kind, columns: Iterable[str]) -> Iterator[pa.Table]:
@@ -264,14 +271,18 @@ class Trace:
         Raises
         ------
         TraceUnreadable : the bytes of a row group are damaged.
+        RemoteRefused : they did not come.
         """
         wanted, groups = list(columns), list(self._groups.get(kind, ()))
         present = [name for name in wanted if name in self._present]
+        # what is read ahead of a file elsewhere is one row group, not all
+        parts = [[group] for group in groups] if isinstance(self.path, Url) else [groups]
         try:
-            for batch in self._file.iter_batches(ROWS_PER_PIECE, groups, present) if groups else ():
-                yield self._with_absent(pa.Table.from_batches([batch]), wanted)
-        except (pa.ArrowException, OSError) as error:
-            raise TraceUnreadable.truncated(self.path, str(error)) from error
+            for part in parts if groups else ():
+                for batch in self._file.iter_batches(ROWS_PER_PIECE, part, present):
+                    yield self._with_absent(pa.Table.from_batches([batch]), wanted)
+        except _faults(self.path) as error:
+            raise _unreadable(self.path, error) from error
 
     def _with_absent(self, table: pa.Table, wanted: list[str]) -> pa.Table:
         """The columns wanted, those that the file lacks null throughout."""
@@ -283,15 +294,38 @@ class Trace:
         return pa.table(arrays, names=wanted)
 
 
-def _parquet_file(path: Path) -> pq.ParquetFile:
+def _parquet_file(path: Location) -> pq.ParquetFile:
+    if isinstance(path, Path) and not path.is_file():
+        raise TraceNotFound.at(path)
     try:
+        if isinstance(path, Url):
+            file = opened(path)
+            parquet = pq.ParquetFile(file, pre_buffer=True)
+            weakref.finalize(parquet, file.close)
+            return parquet
         # reading ahead pays on slow file systems, and keeps the bytes of all columns at once
         return pq.ParquetFile(path, pre_buffer=False)
-    except (pa.ArrowException, OSError) as error:
-        raise TraceUnreadable.truncated(path, str(error).splitlines()[0].rstrip(".")) from error
+    except _faults(path) as error:
+        raise _unreadable(path, error) from error
 
 
-def _provenance(path: Path, file: pq.ParquetFile) -> Provenance:
+def _faults(path: Location) -> tuple[type[Exception], ...]:
+    """What reading it may raise; drivers of files elsewhere have errors of their own."""
+    return (Exception,) if isinstance(path, Url) else (pa.ArrowException, OSError)
+
+
+def _unreadable(path: Location, error: Exception) -> TracekitError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+    if isinstance(path, Path):
+        return TraceUnreadable.truncated(path, reason)
+    return (
+        RemoteRefused.no_parquet(path, reason)
+        if isinstance(error, pa.ArrowException)
+        else refused(path, error)
+    )
+
+
+def _provenance(path: Location, file: pq.ParquetFile) -> Provenance:
     text = (file.metadata.metadata or {}).get(METADATA_KEY)
     if text is None:
         raise TraceUnreadable.foreign(path)
@@ -304,7 +338,7 @@ def _provenance(path: Path, file: pq.ParquetFile) -> Provenance:
         raise TraceUnreadable.damaged(path, f"its provenance cannot be read: {error}") from error
 
 
-def _groups_by_kind(path: Path, file: pq.ParquetFile, names: list[str]) -> dict[Kind, tuple[int, ...]]:
+def _groups_by_kind(path: Location, file: pq.ParquetFile, names: list[str]) -> dict[Kind, tuple[int, ...]]:
     groups: dict[Kind, list[int]] = {}
     if "kind" not in names:
         raise TraceUnreadable.damaged(path, "it has no column 'kind'")

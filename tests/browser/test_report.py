@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from tests.unit.reports import hostile
-from tests.unit.reports.documents import crafted_document
+from tests.unit.reports.documents import crafted_comparison, crafted_document
 from tracekit.reports.rendering import rendered
 
 pytestmark = pytest.mark.browser
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+KINDS = ("report", "comparison")
 NAMES = ("triage", "fix the test", "answer mail", "plan a trip", "book a room", "pay", *hostile.NAMES)
 
 
@@ -28,11 +29,15 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def reports(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    document = crafted_document(folder / "crafted.parquet", names=NAMES)
-    (folder / "report.html").write_text(rendered(document, "html"), encoding="utf-8")
-    return folder / "report.html"
+    made = {
+        "report": crafted_document(folder / "crafted.parquet", names=NAMES),
+        "comparison": crafted_comparison(folder, names=("chat", "agent", *hostile.NAMES[:4])),
+    }
+    for name, document in made.items():
+        (folder / f"{name}.html").write_text(rendered(document, "html"), encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in made}
 
 
 class Visit:
@@ -48,11 +53,11 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium, report):
+def visit(chromium, reports):
     visits = []
 
-    def visited(**more):
-        visits.append(Visit(chromium, report, **more))
+    def visited(kind="report", **more):
+        visits.append(Visit(chromium, reports[kind], **more))
         return visits[-1]
 
     yield visited
@@ -62,19 +67,23 @@ def visit(chromium, report):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_nothing_is_said_or_asked_for_and_nothing_is_wider_than_the_screen(visit, report, size, scheme):
-    found = visit(size=size, scheme=scheme)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_said_or_asked_for_and_nothing_is_wider_than_the_screen(
+    visit, reports, kind, size, scheme
+):
+    found = visit(kind, size=size, scheme=scheme)
     assert found.said == []
-    assert found.asked == [report.as_uri()]
+    assert found.asked == [reports[kind].as_uri()]
     assert found.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
     assert found.page.title().startswith("tracekit: ")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_axe_finds_no_serious_violation(visit, size, scheme):
+@pytest.mark.parametrize("kind", KINDS)
+def test_axe_finds_no_serious_violation(visit, kind, size, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    page = visit(size=size, scheme=scheme).page
+    page = visit(kind, size=size, scheme=scheme).page
     page.evaluate("for (const fold of document.querySelectorAll('details')) fold.open = true")
     violations = axe.Axe().run(page).response["violations"]
     assert [
@@ -101,6 +110,18 @@ def test_pointing_at_a_mark_says_what_it_is(visit):
     assert page.locator("#tip").is_hidden()
 
 
+def test_small_charts_stand_side_by_side_on_a_desk_and_below_each_other_on_a_phone(visit):
+    tops = "[...document.querySelectorAll('#summary ~ figure')].slice(0, 3).map(one => one.getBoundingClientRect().top)"
+    desk, phone = visit("comparison").page, visit("comparison", size="phone").page
+    assert len(set(desk.evaluate(tops))) == 1
+    assert len(set(phone.evaluate(tops))) == 3
+    mark = desk.locator("#summary ~ figure [data-tip^='agent on']").first
+    mark.hover()
+    assert (
+        desk.locator("#tip").inner_text().startswith("agent on 1 x A100-SXM-40GB: session time (chat = 1) ")
+    )
+
+
 def test_tables_sort_by_value_and_filter_by_words(visit):
     page = visit().page
     table = page.locator("table", has=page.locator("caption", has_text="(recorded)")).first
@@ -116,7 +137,7 @@ def test_tables_sort_by_value_and_filter_by_words(visit):
 
 def test_it_reads_without_its_script(visit):
     page = visit(java_script_enabled=False).page
-    assert page.locator("h2").count() == 9
+    assert page.locator("h2").count() == 10
     assert page.locator("svg").count() >= 7
     page.locator("summary").first.click()
     assert page.locator("details[open] table").first.is_visible()

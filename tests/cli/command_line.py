@@ -19,7 +19,7 @@ def environment(**more):
 def start(*words, cwd, **more):
     """`tracekit WORDS...` in `cwd`, running."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tracekit", *map(str, words)],
+        [sys.executable, "-P", "-m", "tracekit", *map(str, words)],
         cwd=cwd, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more,
     )  # fmt: skip
 

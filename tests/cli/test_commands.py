@@ -258,6 +258,9 @@ def test_record_of_what_does_not_exist(tmp_path):
     (tmp_path / "plain.txt").write_text("x")
     assert "cannot be executed" in run("record", "--", "./plain.txt", cwd=tmp_path, code=126)[1]
     assert "Missing argument" in run("record", cwd=tmp_path, code=125)[1]
+    assert "'--proxy'?" in run("record", "--prxy", "always", "--", "true", cwd=tmp_path, code=125)[1]
+    out, _err = run("record", "-q", "sh", "-c", "echo $0", "--prxy", cwd=tmp_path)
+    assert out == "--prxy\n"
 
 
 def test_record_passes_output_and_exit_code_through(tmp_path, server, agent):
@@ -304,7 +307,9 @@ def test_senseless_records_keep_the_childs_exit_code(tmp_path):
 
 
 def test_a_live_recording_is_left_alone(tmp_path):
-    with start("record", "-o", "t.parquet", "--", "sh", "-c", "echo on; sleep 30", cwd=tmp_path) as process:
+    with start(
+        "record", "-o", "t.parquet", "--", "sh", "-c", "echo on; exec sleep 30", cwd=tmp_path
+    ) as process:
         assert process.stdout.readline() == "on\n"
         _out, err = run("record", "--force", "-o", "t.parquet", "--", "true", cwd=tmp_path, code=125)
         assert "is being recorded right now" in err

@@ -50,6 +50,29 @@ def test_workflows_side_by_side(folder):
     assert "MW average" in out
 
 
+@pytest.mark.parametrize("suffix", ["html", "md", "csv", "json"])
+def test_a_report_of_each_format(folder, tmp_path, suffix):
+    words = ("compare", str(folder / "chat.parquet"), str(folder / "agent.parquet"), "--gpu", "H100")
+    out, err = run(*words, "-o", f"report.{suffix}", cwd=tmp_path)
+    text = (tmp_path / f"report.{suffix}").read_text()
+    assert "wrote" in err
+    assert "Workflows, as recorded" in out
+    assert "agent" in text
+    out, _err = run(*words, "-o", "-", "--format", suffix, cwd=tmp_path)
+    assert "Workflows, as recorded" not in out
+    assert len(out.splitlines()) == len(text.splitlines())
+    _out, err = run(*words, "-o", f"report.{suffix}", cwd=tmp_path, code=2)
+    assert "--force" in err
+
+
+def test_a_report_is_no_trace_that_is_compared(folder):
+    words = ("--gpu", "H100", "--format", "json", "--force")
+    _out, err = run(
+        "compare", "chat.parquet", "agent.parquet", *words, "-o", "agent.parquet", cwd=folder, code=2
+    )
+    assert "agent.parquet" in err
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [

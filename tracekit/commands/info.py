@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from tracekit.commands.options import CATALOG, JSON
+from tracekit.commands.trace_file import TraceFile
+from tracekit.location import Location
 
 
 @click.command()
-@click.argument("trace", type=click.Path(path_type=Path), required=False)
+@click.argument("trace", type=TraceFile(), required=False)
 @click.option("--gpus", is_flag=True, help="List the GPUs of the catalog.")
 @click.option("--models", is_flag=True, help="List the models of the catalog.")
 @click.option("--grids", is_flag=True, help="List grids, operators' PUE, and watts of hosts.")
@@ -19,7 +19,7 @@ from tracekit.commands.options import CATALOG, JSON
 @click.option("--schema", is_flag=True, help="List the columns of a trace.")
 @JSON
 def command(
-    trace: Path | None, gpus: bool, models: bool, grids: bool, sources: bool, schema: bool, as_json: bool
+    trace: Location | None, gpus: bool, models: bool, grids: bool, sources: bool, schema: bool, as_json: bool
 ) -> None:
     """Show what TRACE holds, how it was made and what it did not see; or what the catalogs know."""
     from tracekit.reports import catalog_tables, inventory

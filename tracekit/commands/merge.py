@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from tracekit.commands.options import FORCE
+from tracekit.commands.trace_file import TraceFile
+from tracekit.location import Location
 
 
 @click.command(epilog="Example: tracekit merge agent.parquet gpu-host.parquet -o run.parquet")
-@click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TRACE TRACE...")
+@click.argument("traces", nargs=-1, required=True, type=TraceFile(), metavar="TRACE TRACE...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Trace to write.")
 @click.option(
     "--offset",
@@ -21,7 +23,7 @@ from tracekit.commands.options import FORCE
     help="How far the clock of HOST (or of a trace's file) is ahead of the first trace's.",
 )
 @FORCE
-def command(traces: tuple[Path, ...], output: Path, offsets: tuple[str, ...], force: bool) -> None:
+def command(traces: tuple[Location, ...], output: Path, offsets: tuple[str, ...], force: bool) -> None:
     """Join traces of any number of hosts. All times become those of the first trace's clock.
 
     How two clocks differ is told, best first, by --offset, by one host (both traces of one start of it), by

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from tracekit.commands.trace_file import TraceFile
 from tracekit.errors import TracekitError
+from tracekit.location import Location
 
 if TYPE_CHECKING:
     from tracekit.analyzers.scenario import Fleet
@@ -20,10 +22,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 ASSUMED_MODEL = "Llama-3.1-8B"
 ASSUMED_GPU = "H100-SXM-80GB"
 
-TRACE = click.argument("trace", type=click.Path(path_type=Path))
+TRACE = click.argument("trace", type=TraceFile())
 
 
-def _or_samples(_context: click.Context, _parameter: click.Parameter, trace: Path | None) -> Path:
+def _or_samples(_context: click.Context, _parameter: click.Parameter, trace: Location | None) -> Location:
     """The trace; without one, a message that names those that came with the package."""
     if trace is not None:
         return trace
@@ -39,7 +41,7 @@ def _or_samples(_context: click.Context, _parameter: click.Parameter, trace: Pat
 
 
 TRACE_OR_SAMPLES = click.argument(
-    "trace", metavar="TRACE", required=False, callback=_or_samples, type=click.Path(path_type=Path)
+    "trace", metavar="TRACE", required=False, callback=_or_samples, type=TraceFile()
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 
@@ -111,7 +113,7 @@ class FleetChoice:
         if recorded is not None and not self._describes_a_fleet():
             return [recorded]
         assumed = []
-        model = self.model or _recorded_model(recorded_models)
+        model = self.model or recorded_model(recorded_models)
         if model is None:
             model = self.assume_model
             assumed.append(f"model {model}")
@@ -152,7 +154,7 @@ class FleetChoice:
         )
 
 
-def _recorded_model(recorded_models: list[str]) -> str | None:
+def recorded_model(recorded_models: list[str]) -> str | None:
     """The recorded model where the catalog knows it; a model it does not know never maps silently."""
     from tracekit.analyzers.catalog.catalog import find_model
 

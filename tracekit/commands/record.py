@@ -17,7 +17,7 @@ from tracekit.errors import TracekitError
 
 @click.command(
     epilog="Example: tracekit record -o run.parquet -- python my_agent.py",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    context_settings={"allow_interspersed_args": False},
 )
 @click.option(
     "-o",

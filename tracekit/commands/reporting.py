@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from tracekit.commands.options import REPORT_FORMATS
+from tracekit.location import Location, identity, without_secrets
 
 STDOUT = "-"
 _SUFFIXES = {".htm": "html", ".markdown": "md"} | {f".{name}": name for name in REPORT_FORMATS}
@@ -45,14 +47,14 @@ def report_format(
     return _SUFFIXES[suffix]
 
 
-def check_report(output: Path, trace: Path, *, force: bool) -> None:
+def check_report(output: Path, trace: Location, *, force: bool) -> None:
     """Refuse early what writing would refuse late. Raises OutputRefused."""
     from tracekit.errors import OutputRefused
     from tracekit.trace import check_output
 
     if str(output) == STDOUT:
         return
-    if output.resolve() == trace.resolve():
+    if identity(output) == identity(trace):
         raise OutputRefused.is_input(output)
     check_output(output, force=force)
 
@@ -67,6 +69,21 @@ def write_report(output: Path, format_name: str, document: dict[str, Any], *, fo
         click.echo(f"tracekit: wrote {output}", err=True)
 
 
-def shown_command() -> str:
-    """The line that was typed, to be typed again."""
-    return shlex.join(["tracekit", *sys.argv[1:]])
+def shown_command(*, with_values: tuple[str, ...] = (), flags: tuple[str, ...] = ()) -> str:
+    """The line that was typed, to be typed again, without the options named: those with values, and flags.
+
+    Signatures and passwords in URLs are left out as well.
+    """
+    words = _words_without(sys.argv[1:], with_values, flags)
+    return shlex.join(["tracekit", *map(without_secrets, words)])
+
+
+def _words_without(
+    words: Sequence[str], with_values: tuple[str, ...], flags: tuple[str, ...]
+) -> Iterator[str]:
+    rest = iter(words)
+    for word in rest:
+        if word in with_values:
+            next(rest, None)
+        elif word not in flags and not word.startswith(tuple(f"{name}=" for name in with_values)):
+            yield word

@@ -69,6 +69,8 @@ def command(
         raise click.UsageError("A trace cannot go to stdout: it is not a stream. Give a file name with -o.")
     for name, texts in (("--serve", [serve] if serve else []), ("--clock", clocks)):
         _check_addresses(name, texts)
+    if serve:
+        _check_is_free(serve)
     check_output(output, force=force)
     spool_directory = fresh_spool(output, force=force)
     sample(
@@ -76,7 +78,7 @@ def command(
         spool_directory,
         version=__version__,
         interval_s=interval,
-        duration_s=duration,
+        duration_s=float("inf") if duration is None else duration,
         answer_clock=serve,
         ask_clocks=clocks,
         labels=labels_of(labels),
@@ -98,3 +100,17 @@ def _check_addresses(option: str, texts: tuple[str, ...] | list[str]) -> None:
             address(text)
         except ValueError:
             raise click.BadParameter(f"'{text}' is not HOST:PORT", param_hint=option) from None
+
+
+def _check_is_free(serve: str) -> None:
+    """Before hours of samples, and not after."""
+    from tracekit.collectors.clock_exchange import ClockServer, address
+
+    try:
+        ClockServer(*address(serve)).close()
+    except OSError as error:
+        raise click.BadParameter(
+            f"'{serve}' cannot be served at: {error.strerror or error}. Choose another port, or an address of this "
+            "host; 0.0.0.0 is all of them.",
+            param_hint="--serve",
+        ) from error

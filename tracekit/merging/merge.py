@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tracekit.errors import MergeRefused
+from tracekit.location import Location, identity
 from tracekit.merging.clock_map import ClockMap
 from tracekit.merging.evidence import Clock, clock_map
 from tracekit.provenance import Host, NotSeen, Provenance, environment
@@ -20,7 +21,7 @@ from tracekit.trace import Trace, TraceWriter, arrow_schema
 
 
 def merge_traces(
-    paths: Sequence[Path],
+    paths: Sequence[Location],
     output: Path,
     *,
     offsets_s: Mapping[str, float],
@@ -58,9 +59,9 @@ def merge_traces(
 
 
 def _refuse_twins(traces: Sequence[Trace]) -> None:
-    seen: dict[Path, Path] = {}
+    seen: dict[object, Location] = {}
     for trace in traces:
-        path = trace.path.resolve()
+        path = identity(trace.path)
         if path in seen:
             raise MergeRefused.twice(trace.path)
         seen[path] = trace.path

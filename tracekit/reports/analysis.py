@@ -18,7 +18,9 @@ from tracekit.reports.measured import (
     seconds_document,
     sessions_joules,
 )
-from tracekit.reports.recording import not_seen_lines, plural
+from tracekit.reports.recording import not_seen_lines
+from tracekit.reports.what_if import what_if_words
+from tracekit.reports.words import plural
 from tracekit.trace import Trace
 from tracekit.units import percent, seconds
 from tracekit.units import ratio_of as ratio
@@ -206,4 +208,6 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     if not idle:
         return f"{words}; replayed, no call could be served."
     span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
-    return f"{words}; replayed, the GPU is idle {span} of the time it is paid for."
+    what_if = what_if_words(replays[0])
+    under = f" ({what_if})" if what_if else ""
+    return f"{words}; replayed{under}, the GPU is idle {span} of the time it is paid for."

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -19,6 +20,7 @@ from tracekit.errors import PROXY_INSTALL
 from tracekit.reports.terminal import wide_console
 
 DISTRIBUTION = "tracekit-replay"
+DRIVER_PATIENCE_SECONDS = 5.0
 HOOKED_CLIENTS = ("httpx", "httpx2", "aiohttp", "urllib3", "websockets")
 
 
@@ -68,13 +70,24 @@ def _name_clash() -> Check:
 
 
 def _gpu_power() -> Check:
+    """In a thread that can be left behind: a driver may hang."""
+    found: list[Check] = []
+    asking = threading.Thread(target=lambda: found.append(_driver()), daemon=True)
+    asking.start()
+    asking.join(DRIVER_PATIENCE_SECONDS)
+    if found:
+        return found[0]
+    return Check("GPU power", "mend", "the NVIDIA driver does not answer; traces are recorded without power")
+
+
+def _driver() -> Check:
     try:
         pynvml.nvmlInit()
-        count = pynvml.nvmlDeviceGetCount()
+        count, driver = pynvml.nvmlDeviceGetCount(), pynvml.nvmlSystemGetDriverVersion()
         pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
         return Check("GPU power", "note", f"no NVML here ({error}); traces are recorded without power")
-    return Check("GPU power", "ok", f"NVML sees {count} GPU(s)")
+    return Check("GPU power", "ok", f"NVML sees {count} GPU(s), driver {driver}")
 
 
 def _clients() -> list[Check]:

@@ -14,8 +14,9 @@ from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.demand import Demand
 from tracekit.analyzers.recorded import Recorded
 from tracekit.reports.analysis import recorded_document
+from tracekit.reports.comparison_headline import comparison_headline
 from tracekit.reports.document import SCHEMA_VERSION, Document
-from tracekit.reports.recording import plural
+from tracekit.reports.words import plural, shown_name
 from tracekit.schema import Kind
 from tracekit.trace import Trace
 from tracekit.units import J_PER_WH, ratio_of
@@ -46,6 +47,8 @@ def comparison_document(
         _relate(document, reference)
     return {
         "schema_version": SCHEMA_VERSION,
+        "trace": [document["trace"] for document in told],
+        "headline": comparison_headline(told, baseline, None if demand is None else demand.queries_per_day),
         "baseline": baseline,
         "queries_per_day": None if demand is None else demand.queries_per_day,
         "workflows": told,
@@ -160,10 +163,12 @@ def _notes(told: Sequence[Document], demand: Demand | None) -> list[str]:
     few = [document for document in told if document["sessions"] < 20]
     if few:
         counted = ", ".join(
-            f"{document['name']} {plural(document['sessions'], 'session')}" for document in few
+            f"{shown_name(document['name'])} {plural(document['sessions'], 'session')}" for document in few
         )
         notes.append(f"few sessions, so a mean may move by much: {counted}")
-    estimated = [document["name"] for document in told if document["recorded"]["measured_wh_per_session"]]
+    estimated = [
+        shown_name(document["name"]) for document in told if document["recorded"]["measured_wh_per_session"]
+    ]
     if estimated:
         notes.append(
             f"measured Wh: every joule of the sampled GPUs over the recording, by session ({', '.join(estimated)})"

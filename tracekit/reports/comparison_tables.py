@@ -12,6 +12,7 @@ from tracekit import units
 from tracekit.reports.document import Document
 from tracekit.reports.tables import plain_table
 from tracekit.reports.terminal import wide_console
+from tracekit.reports.words import served_fleet_name
 
 LONGEST_NAME = 20
 
@@ -24,6 +25,7 @@ def print_comparison(document: Document, console: Console | None = None) -> None
         name for workflow in workflows for replay in workflow["replays"] for name in replay["assumed"]
     ):
         console.print(Text(f"assumed: {name} (nothing in the traces or on the command line says so)"))
+    console.print(Text(document["headline"], style="bold"), soft_wrap=True)
     console.print(_workflow_table(document))
     for index in range(len(workflows[0]["replays"])):
         console.print(_fleet_table(document, index))
@@ -65,7 +67,7 @@ def _fleet_table(document: Document, index: int) -> Any:
     fleet = document["workflows"][0]["replays"][index]["fleet"]
     table = plain_table(
         f"Replayed on {_fleet(fleet)}",
-        "workflow", "session mean", "x", "p95", "p95/p50", "Wh alone", "x", "Wh average", "x", "idle", "$", "x",
+        "workflow", "session", "x", "p95", "p95/p50", "Wh alone", "x", "Wh average", "x", "idle", "$", "x",
     )  # fmt: skip
     _numbers_to_the_right(table)
     for workflow in document["workflows"]:
@@ -118,6 +120,8 @@ def _numbers_to_the_right(table: Any) -> None:
 
 
 def _fleet(fleet: Document) -> str:
+    if "pools" in fleet:
+        return served_fleet_name(fleet, ", ")
     return f"{fleet['replicas']} x {fleet['gpu']} (tp {fleet['tp']}), {fleet['model']}"
 
 

@@ -11,6 +11,7 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from tracekit.interchange.spreadsheet import neutral
 from tracekit.reports.words import CAUSES, LATENCIES, fleet_name, shown_name
 
 Document = dict[str, Any]
@@ -84,7 +85,7 @@ def _recorded_rows(recorded: Document) -> Iterator[Row]:
         for source, key in ((f"{MEASURED} (counter)", "counter_j"), ("integrated", "integral_j")):
             yield start | {
                 "subject": "device",
-                "name": _safe(f"{device['name']} ({device['gpu']})"),
+                "name": csv_name(f"{device['name']} ({device['gpu']})"),
                 "statistic": "total",
                 "source": source,
                 "energy [J]": device[key],
@@ -92,7 +93,7 @@ def _recorded_rows(recorded: Document) -> Iterator[Row]:
     for session in recorded["per_session"]:
         yield start | {
             "subject": "session",
-            "name": _safe(session["name"] or session["session_id"]),
+            "name": csv_name(session["name"] or session["session_id"]),
             "statistic": "total",
             "n": session["calls"],
             _TIMES["session_s"]: session["session_s"],
@@ -102,7 +103,12 @@ def _recorded_rows(recorded: Document) -> Iterator[Row]:
 
 
 def _replay_rows(replay: Document) -> Iterator[Row]:
-    start = {"view": "replayed", "subject": "fleet", "name": fleet_name(replay["fleet"]), "source": MODELLED}
+    start = {
+        "view": "replayed",
+        "subject": "fleet",
+        "name": csv_name(fleet_name(replay["fleet"])),
+        "source": MODELLED,
+    }
     energy, cost = replay["energy_j"], replay["cost_usd"]
     yield from _latency_rows(replay, start)
     yield start | {
@@ -155,7 +161,6 @@ def _tokens(tokens: Document) -> Row:
     return {f"{side} tokens [tokens]": tokens[side] for side in ("input", "output", "cached")}
 
 
-def _safe(name: object) -> str:
+def csv_name(name: object) -> str:
     """The name, such that no spreadsheet takes it for a formula."""
-    text = shown_name(name, LONGEST_NAME)
-    return f"'{text}" if text[:1] in tuple("=+-@") else text
+    return neutral(shown_name(name, LONGEST_NAME))

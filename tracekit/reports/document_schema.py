@@ -6,7 +6,9 @@ rises when one changes its meaning.
 
 from __future__ import annotations
 
-from tracekit.reports.document import SCHEMA_VERSION, TIERS
+from tracekit.reports.comparison_schema import comparison_schema
+from tracekit.reports.difference_schema import difference_schema
+from tracekit.reports.document import SCHEMA_VERSION
 from tracekit.reports.measured_schema import (
     comparison,
     device,
@@ -15,6 +17,8 @@ from tracekit.reports.measured_schema import (
     of_serving_gpus,
     of_session,
 )
+from tracekit.reports.replay_sources import TIERS
+from tracekit.reports.savings import savings_schema
 from tracekit.reports.schema_parts import (
     AMOUNT,
     COUNT,
@@ -28,6 +32,10 @@ from tracekit.reports.schema_parts import (
     or_null,
     table_of,
 )
+from tracekit.reports.sizing_schema import interval, verdict
+from tracekit.reports.sizing_schema import sizing as sizing_keys
+from tracekit.reports.sweep_schema import sweep_schema
+from tracekit.reports.what_if import what_if_schema
 from tracekit.reports.words import CAUSES, CLASSES, STATES
 
 _SPREAD: Schema = {"$ref": "#/$defs/distribution"}
@@ -35,15 +43,24 @@ _STEPS = ["llm_call", "tool_span"]
 
 
 def document_schema() -> Schema:
-    """The schema of what `analyze` and `replay` write as JSON; a replay's own keys stand at its top."""
+    """The schema of what commands write as JSON; a replay's own keys stand at its top."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tracekit document",
         "description": "Seconds, joules, US dollars and grams; shares are of 1; null is unknown.",
-        "anyOf": [{"$ref": "#/$defs/analysis"}, {"$ref": "#/$defs/one_replay"}],
+        "anyOf": [
+            {"$ref": f"#/$defs/{kind}"}
+            for kind in ("analysis", "one_replay", "comparison", "difference", "sizing", "sweep")
+        ],
         "$defs": {
+            "sweep": sweep_schema(_head()),
             "analysis": _analysis(),
             "one_replay": _one_replay(),
+            "comparison": comparison_schema(_head(), TIERS),
+            "difference": difference_schema(_head()),
+            "sizing": object_of(_head() | sizing_keys(), optional=("command",)),
+            "verdict": verdict(),
+            "interval": interval(),
             "recorded": _recorded(),
             "replay": object_of(_replay_keys()),
             "session": _session(),
@@ -242,7 +259,7 @@ def _critical_path() -> Schema:
 
 def _pool() -> dict[str, Schema]:
     return {
-        **dict.fromkeys(("gpu", "model", "engine", "role", "batching"), TEXT),
+        **dict.fromkeys(("gpu", "model", "engine", "role", "calls", "batching"), TEXT),
         **dict.fromkeys(("tp", "replicas", "max_num_seqs"), COUNT),
         **dict.fromkeys(
             ("max_num_batched_tokens", "max_model_len", "kv_capacity_tokens", "kv_block_tokens"), COUNT
@@ -250,6 +267,7 @@ def _pool() -> dict[str, Schema]:
         "min_replicas": or_null(COUNT),
         "calibration": or_null(TEXT),
         "prefix_cache": FLAG,
+        "kv_compression": AMOUNT,
         "usd_per_gpu_hour": object_of({**dict.fromkeys(("low", "typical", "high"), NUMBER), "date": TEXT}),
     }
 
@@ -302,6 +320,8 @@ def _replay_keys() -> dict[str, Schema]:
             "error": object_of({"itl": band, "power": band}),
             "timeline": or_null(_replica_timeline(), "What charts are drawn from; bounded."),
             "costliest_sessions": or_null(list_of(_costliest())),
+            "what_if": what_if_schema(),
+            "savings": savings_schema(),
         }
     )
 

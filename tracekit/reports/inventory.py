@@ -11,7 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tracekit.provenance import Host
 from tracekit.reports import catalog_tables
+from tracekit.reports.merged import host_line
 from tracekit.reports.recording import not_seen_lines
 from tracekit.reports.terminal import wide_console
 from tracekit.schema import COLUMNS, Kind
@@ -67,7 +69,8 @@ def print_document(document: Document, *, sources: bool = False) -> None:
 
 def _print_trace(console: Console, document: Document) -> None:
     provenance = document["provenance"]
-    table = Table("kind", "rows", title=document["trace"], title_justify="left")
+    console.print(document["trace"], highlight=False, markup=False, soft_wrap=True)
+    table = Table("kind", "rows")
     for kind, count in document["rows"].items():
         if count:
             table.add_row(kind, f"{count:,}")
@@ -76,6 +79,9 @@ def _print_trace(console: Console, document: Document) -> None:
         f"made by   tracekit {provenance['software_version']}, origin {provenance['origin']}", highlight=False
     )
     console.print(f"command   {shlex.join(provenance['command'])}", highlight=False, markup=False)
+    if any(host["clock_source"] for host in provenance["hosts"]):  # merged
+        for host in provenance["hosts"]:
+            console.print(f"clock     {host_line(Host(**host))}", highlight=False, markup=False)
     for name, text in provenance["labels"].items():
         console.print(f"label     {name}: {text}", highlight=False, markup=False)
     for phrase in document["not_seen"]:

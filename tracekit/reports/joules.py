@@ -39,24 +39,28 @@ def joules_table(recorded: Document) -> Table:
     table = number_table(
         f"Where measured joules go ({energy['source'] or 'nothing measured'})", "", "energy", "+-", "share"
     )
-    bounds = energy["bound"]
+    bounds, missing_s = energy["bound"], energy["unmeasured_s"]
 
-    def row(label: str, value_j: float | None, bound_j: float | None, *, end: bool = False) -> None:
+    def row(label: str, value_j: float | None, bound_j: float | None, unmeasured_s: float) -> None:
         share = None if not energy["total"] or value_j is None else value_j / energy["total"]
-        table.add_row(
-            label, units.energy(value_j), units.energy(bound_j), units.percent(share), end_section=end
-        )
+        shown = units.energy(value_j, is_least=unmeasured_s > 0.0)
+        table.add_row(label, shown, units.energy(bound_j), units.percent(share))
 
     for name, label in MEASURED_PHASES.items():
         value_j = energy["by_phase"].get(name, 0.0)
         if value_j != 0.0:
-            row(label, value_j, bounds["by_phase"][name])
+            row(label, value_j, bounds["by_phase"][name], missing_s["by_phase"][name])
         if name == "idle":
             for cause, words in CAUSES.items():
                 if energy["by_cause"].get(cause, 0.0) != 0.0:
-                    row(f"  {words}", energy["by_cause"][cause], bounds["by_cause"][cause])
+                    row(
+                        f"  {words}",
+                        energy["by_cause"][cause],
+                        bounds["by_cause"][cause],
+                        missing_s["by_cause"][cause],
+                    )
     table.add_section()
-    row("all sampled GPUs", energy["total"], bounds["total"])
+    row("all sampled GPUs", energy["total"], bounds["total"], energy["unmeasured_gpu_s"])
     return table
 
 
@@ -71,7 +75,7 @@ def comparison_table(comparison: Document) -> Table:
     for name, row in comparison["phases"].items():
         table.add_row(
             name,
-            units.energy(row["measured_j"]),
+            units.energy(row["measured_j"], is_least=row["unmeasured_gpu_s"] > 0.0),
             units.energy(row["bound_j"]),
             units.energy(row["modelled_j"]),
             "-" if row["difference"] is None else f"{row['difference']:+.1%}".replace("%", " %"),
@@ -87,5 +91,4 @@ def session_joules(session: Document) -> str:
     energy = session.get("energy_j")
     if energy is None:
         return "-"
-    least = ">= " if energy["unmeasured_gpu_s"] > 0.0 else ""
-    return f"{least}{units.energy(energy['direct'])}"
+    return units.energy(energy["direct"], is_least=energy["unmeasured_gpu_s"] > 0.0)

@@ -16,7 +16,7 @@ from tracekit.analyzers.metering.pool import Phase
 from tracekit.analyzers.power import GpuEnergy
 from tracekit.analyzers.recorded import Recorded
 from tracekit.reports.document import Document
-from tracekit.reports.recording import plural
+from tracekit.reports.words import plural
 from tracekit.units import percent, seconds
 
 SHOWN_GAP_S = 0.1
@@ -66,6 +66,7 @@ def energy_document(recorded: Recorded) -> Document:
             "by_phase": _bounds(phases),
             "by_cause": _bounds(causes),
         },
+        "unmeasured_s": {"by_phase": _unmeasured_s(phases), "by_cause": _unmeasured_s(causes)},
         "unmeasured_gpu_s": measured.total.unmeasured_s,
     }
 
@@ -197,6 +198,11 @@ def _joules(figures: Mapping[str, Figure]) -> dict[str, float | None]:
 
 def _bounds(figures: Mapping[str, Figure]) -> dict[str, float | None]:
     return {name: figure.bound_j if _is_known(figure) else None for name, figure in figures.items()}
+
+
+def _unmeasured_s(figures: Mapping[str, Figure]) -> dict[str, float]:
+    """GPU-seconds of each whose joules nobody measured, and which its joules are without."""
+    return {name: figure.unmeasured_s for name, figure in figures.items()}
 
 
 def _is_known(figure: Figure) -> bool:

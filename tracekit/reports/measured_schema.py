@@ -100,6 +100,7 @@ def energy() -> Schema:
         "per_session": _KNOWN_OR_NULL,
         "no_session": _KNOWN_OR_NULL,
         "bound": object_of({"total": _KNOWN_OR_NULL, "by_phase": _BY_NAME, "by_cause": _BY_NAME}),
+        "unmeasured_s": object_of({"by_phase": _BY_NAME, "by_cause": _BY_NAME}),
         "unmeasured_gpu_s": AMOUNT,
     }
     keys = {"total": _KNOWN_OR_NULL, "source": or_null(TEXT), "scope": {"const": "gpu"}} | divided

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from tracekit.analyzers.prefix import prefix_reuse
 from tracekit.provenance import NotSeen
+from tracekit.reports.words import plural
 from tracekit.schema import Kind
 from tracekit.trace import Trace
 from tracekit.units import percent
@@ -56,6 +56,8 @@ def _prefix_lines(trace: Trace, calls: int) -> Iterator[str]:
     """Whether the server's cache did what equal prompts let expect, if it told."""
     if not 0 < calls <= MOST_CALLS:
         return
+    from tracekit.analyzers.prefix import prefix_reuse  # noqa: PLC0415  (slow to load, and a replay needs it not)
+
     agreement = prefix_reuse(trace).agreement
     if agreement is None:
         return
@@ -134,8 +136,3 @@ def _not_in_source(not_seen: NotSeen) -> Iterator[str]:
         yield f"{plural(count, 'row')} of the source ({reason})"
     if not_seen.calls_without_end:
         yield f"the end of {plural(not_seen.calls_without_end, 'call')} (the source has none)"
-
-
-def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """1 call, 2 calls, 1,000 calls."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

@@ -48,6 +48,15 @@ SHARES = {
     "overlap": "both at once",
     "gap": "neither (client, think time)",
 }
+PARTS = {
+    "call": "LLM calls, computing",
+    "queue": "LLM calls, in the queue",
+    "tool": "tools",
+    "gap": "calls that are not replayed",
+    "lag": "client, before a step",
+    "tail": "client, after the last step",
+}
+"""Of the time on a session's critical path."""
 LATENCIES = {
     "ttft_s": "time to first token",
     "tpot_s": "time per output token",
@@ -72,13 +81,33 @@ def session_name(session: Document) -> str:
     return shown_name(session.get("name") or "") or f"session {session['session_id']}"
 
 
+def model_names(fleet: Document) -> list[str]:
+    """The models that a fleet serves, each once."""
+    return list(dict.fromkeys(pool["model"] for pool in fleet.get("pools", [fleet]) if "model" in pool))
+
+
+def served_fleet_name(fleet: Document, joint: str = " with ") -> str:
+    """A fleet and its model; where its pools serve several, each has its own already."""
+    models = model_names(fleet)
+    return fleet_name(fleet) + (f"{joint}{models[0]}" if len(models) == 1 else "")
+
+
 def fleet_name(fleet: Document) -> str:
-    """A fleet by its pools: 2 x H100-SXM-80GB TP2 (prefill) + ..."""
-    return " + ".join(_pool_name(pool) for pool in fleet.get("pools", [fleet]))
+    """A fleet by its pools: 2 x H100-SXM-80GB TP2 (prefill) + ...; with their models where these differ."""
+    pools = fleet.get("pools", [fleet])
+    names_models = len(model_names(fleet)) > 1
+    return " + ".join(_pool_name(pool, names_model=names_models) for pool in pools)
 
 
-def _pool_name(pool: Document) -> str:
+def _pool_name(pool: Document, *, names_model: bool) -> str:
     tp = f" TP{pool['tp']}" if pool["tp"] > 1 else ""
     least = f"{pool['min_replicas']}-" if pool["min_replicas"] else ""
     role = "" if pool["role"] == "both" else f" ({pool['role']})"
-    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}"
+    model = f" with {pool['model']}" if names_model else ""
+    calls = f" for {shown_name(pool['calls'])}" if pool.get("calls") else ""
+    return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}{model}{calls}"
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """1 call, 2 calls, 1,000 calls."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

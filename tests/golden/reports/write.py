@@ -1,15 +1,16 @@
-"""`python -m tests.golden.reports.write` writes the golden reports anew, of the crafted trace in tests/unit/reports."""
+"""`python -m tests.golden.reports.write` writes the golden reports anew, of crafted traces in tests/unit/reports."""
 
 import json
 import re
 import tempfile
 from pathlib import Path
 
-from tests.unit.reports.documents import crafted_document
+from tests.unit.reports.documents import crafted_comparison, crafted_document
 from tracekit.reports.rendering import rendered
 
 FOLDER = Path(__file__).parent
 FORMATS = ("html", "md", "csv", "json")
+KINDS = ("report", "comparison")
 
 
 def report(document, format_name):
@@ -22,12 +23,19 @@ def report(document, format_name):
     return re.sub(r"sha256-[A-Za-z0-9+/=]*", "sha256-", text)
 
 
-def crafted():
+def crafted(kind):
+    """The document whose golden files are called `kind`: an analysis (report) or a comparison."""
     with tempfile.TemporaryDirectory() as folder:
-        return json.loads(json.dumps(crafted_document(Path(folder) / "crafted.parquet")))
+        made = (
+            crafted_comparison(Path(folder))
+            if kind == "comparison"
+            else crafted_document(Path(folder) / "crafted.parquet")
+        )
+        return json.loads(json.dumps(made))
 
 
 if __name__ == "__main__":
-    document = crafted()
-    for name in FORMATS:
-        (FOLDER / f"report.{name}").write_text(report(document, name), encoding="utf-8")
+    for kind in KINDS:
+        document = crafted(kind)
+        for name in FORMATS:
+            (FOLDER / f"{kind}.{name}").write_text(report(document, name), encoding="utf-8")

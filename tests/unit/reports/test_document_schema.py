@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command_line import run
 from tests.unit.crafted_trace import call_row, write_crafted
-from tests.unit.reports.documents import crafted_document
+from tests.unit.reports.documents import crafted_comparison, crafted_document
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs/reference/document.schema.json").read_text())
 
@@ -47,6 +47,15 @@ def test_a_replay_fits(tmp_path, more):
     document = json.loads(run(*words, cwd=tmp_path)[0])
     assert faults(document, "one_replay") == []
     jsonschema.validate(document, SCHEMA)
+
+
+@pytest.mark.parametrize("queries", [None, 1e6])
+def test_a_comparison_fits(tmp_path, queries):
+    document = json.loads(json.dumps(crafted_comparison(tmp_path, queries=queries)))
+    assert faults(document, "comparison") == []
+    jsonschema.validate(document, SCHEMA)
+    assert faults(document | {"baseline": None}, "comparison")
+    assert faults(document | {"workflows": [document["workflows"][0] | {"sessions": 0}]}, "comparison")
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,16 @@ import re
 import pytest
 
 from tests.unit.crafted_trace import call_row, write_crafted
-from tests.unit.reports.documents import COMMAND, crafted_document
+from tests.unit.reports.documents import COMMAND, crafted_comparison, crafted_document
 from tracekit.commands.analyze import analysis
 from tracekit.commands.options import FleetChoice
 from tracekit.reports.markdown import LIMIT, markdown_report
 from tracekit.reports.rendering import rendered
+from tracekit.reports.sections.compared.reading_order import comparison_contents
+from tracekit.reports.sections.reading_order import analysis_contents
 from tracekit.trace import Trace
 
-ORDER = ["timeline", "time", "energy", "tokens", "latency", "sessions", "assumptions", "command"]
+ORDER = ["timeline", "time", "energy", "tokens", "latency", "savings", "sessions", "assumptions", "command"]
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +85,18 @@ def test_markdown_is_a_summary_and_folded_details(document):
 
 
 def test_markdown_leaves_sections_out_rather_than_be_too_long(document):
-    text = markdown_report(document, 4000)
+    text = markdown_report(analysis_contents(document), 4000)
     assert len(text) <= 4000
     assert "Left out for length" in text
     assert len(rendered(document, "md")) <= LIMIT
+
+
+def test_markdown_leaves_out_tables_of_the_summary_as_well(tmp_path):
+    contents = comparison_contents(crafted_comparison(tmp_path))
+    text = markdown_report(contents, 1200)
+    assert len(text) <= 1200
+    assert "**On 1 x A100-SXM-40GB (modelled)**" in text
+    assert "Left out for length: On 1 x H100-SXM-80GB (modelled)" in text
 
 
 def test_csv_says_units_in_headers_and_a_source_in_every_row(document):
@@ -106,6 +116,15 @@ def test_csv_says_units_in_headers_and_a_source_in_every_row(document):
         if row["subject"].startswith("idle: ") and "H100" in row["name"]
     ]
     assert sum(causes) == pytest.approx(document["replays"][1]["energy_j"]["by_phase"]["idle"])
+
+
+def test_csv_numbers_stay_numbers_and_text_is_no_formula(tmp_path):
+    found = crafted_comparison(tmp_path, names=("-base", "+agent"))
+    rows = list(csv.DictReader(io.StringIO(rendered(found, "csv"))))
+    assert {row["workflow"] for row in rows} == {"'-base", "'+agent"}
+    found["workflows"][1]["score"]["mean"] = -1.5
+    rows = csv.DictReader(io.StringIO(rendered(found, "csv")))
+    assert [row["score [1]"] for row in rows if row["score [1]"]][-1] == "-1.5"
 
 
 @pytest.mark.parametrize("format_name", ["html", "md", "csv", "json"])

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.unit.reports import hostile
-from tests.unit.reports.documents import crafted_document
+from tests.unit.reports.documents import crafted_comparison, crafted_document
 from tracekit.reports.rendering import rendered
 from tracekit.reports.words import LONGEST_NAME, shown_name
 
@@ -29,11 +29,18 @@ class Elements(HTMLParser):
         self.attributes += attrs
 
 
-@pytest.fixture(scope="module")
-def document(tmp_path_factory):
-    path = tmp_path_factory.mktemp("hostile") / "hostile.parquet"
-    found = crafted_document(path, names=hostile.NAMES, gpus=("H100",))
-    return found | {"labels": {hostile.SCRIPT: hostile.LONG}, "command": f"tracekit {hostile.SCRIPT} ```"}
+@pytest.fixture(scope="module", params=["report", "comparison"])
+def document(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    command = {"command": f"tracekit {hostile.SCRIPT} ```"}
+    labels = {"labels": {hostile.SCRIPT: hostile.LONG}}
+    if request.param == "report":
+        path = folder / "hostile.parquet"
+        return crafted_document(path, names=hostile.NAMES, gpus=("H100",)) | labels | command
+    found = crafted_comparison(folder, names=hostile.NAMES, gpus=("H100",))
+    for workflow in found["workflows"][1:]:
+        workflow.update(labels)
+    return found | command
 
 
 def test_html_holds_one_script_and_only_known_elements(document):
@@ -69,7 +76,8 @@ def test_markdown_holds_no_markup_of_others(document):
 def test_csv_holds_no_formula_and_whole_rows(document):
     rows = list(csv.reader(io.StringIO(rendered(document, "csv"))))
     assert len({len(row) for row in rows}) == 1
-    assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "@")]
+    assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "@", "\t", "\r")]
+    assert f"'{hostile.FORMULA}" in {cell for row in rows for cell in row}
 
 
 def test_names_are_cut_to_a_length():

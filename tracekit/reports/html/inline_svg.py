@@ -77,10 +77,17 @@ class StyleSheet:
 
 
 class Chart:
-    """A figure under way, `width` x `height` inches, whose artists may be hovered over; made within `drawing`."""
+    """A figure under way, `width` x `height` inches, whose artists may be hovered over; made within `drawing`.
 
-    def __init__(self, key: str, label: str, width: float, height: float) -> None:
+    One with `colours` (what they stand for, by their names) is small: such charts stand beside each other where
+    there is room, under one key of their colours.
+    """
+
+    def __init__(
+        self, key: str, label: str, width: float, height: float, *, colours: dict[str, str] | None = None
+    ) -> None:
         self.key = key
+        self.colours = colours
         self.label = label
         self.figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(self.figure)

@@ -68,3 +68,8 @@ def variables(of_dark: bool) -> str:
     return "".join(
         f"--{name}:{colour.dark if of_dark else colour.light};" for name, colour in COLOURS.items()
     )
+
+
+def series_rules() -> str:
+    """The style sheet's rules for patches in the colours of lines, a class each."""
+    return "".join(f".{name}{{background:var(--{name})}}" for name in COLOURS if name.startswith("series_"))

@@ -11,7 +11,7 @@ from tracekit.reports.html.inline_svg import Chart
 from tracekit.reports.html.key import add_key
 from tracekit.reports.html.palette import light
 from tracekit.reports.html.time_axis import label_time
-from tracekit.reports.sections import step_name
+from tracekit.reports.sections.slowest import step_name
 from tracekit.reports.words import session_name, shown_name
 
 Document = dict[str, Any]
