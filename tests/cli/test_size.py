@@ -314,8 +314,8 @@ def test_where_it_runs_is_said_so_that_it_can(folder):
 
 
 def test_ctrl_c_prints_the_best_so_far(folder):
-    words = ("run.parquet", "--rate", "60/s", *SLOS, *SMALL, "--replicates", "5000", "--json", "-o", "best.json")
-    with start("size", *words, cwd=folder) as process:
+    words = ("run.parquet", "--rate", "60/s", *SLOS, *SMALL, "--replicates", "5000", "-o", "best.json")
+    with start("size", *words, "--json", cwd=folder) as process:
         _wait_for_replays(folder / "best.json.replays.jsonl", 20, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
