@@ -11,8 +11,8 @@ import os
 from operator import attrgetter
 
 from .context import restore, whereabouts
-from .frameworks import FRAMEWORKS, REQUEST, RUN
-from .functions import recorded
+from .frameworks import FRAMEWORKS, REQUEST, RESULT, RUN
+from .functions import NOTHING, Nothing, recorded
 from .marks import Span
 from .state import STATE
 
@@ -53,6 +53,8 @@ def _hook(module: ModuleType, what: str, function: str, name: str, call_id: str)
         wrapped = recorded(original, lambda args, kwargs: Run())
     elif what == REQUEST:
         wrapped = recorded(original, lambda args, kwargs: Request())
+    elif what == RESULT:
+        wrapped = recorded(original, _tell_result)
     else:
         adapter = module.__name__.partition(".")[0]
         wrapped = recorded(original, _opener(adapter, _reader(plain, name), _reader(plain, call_id)))
@@ -69,6 +71,14 @@ def _find(module: ModuleType, function: str) -> tuple[Any, str, Any] | None:
         if original is not None:
             return owner, attribute, original
     return None
+
+
+def _tell_result(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Nothing:
+    """The tool that this runs in has its result."""
+    tool = STATE.open_tools.get(STATE.tool.get() or "")
+    if tool is not None:
+        tool.has_result()
+    return NOTHING
 
 
 def _opener(adapter: str, name: Read, call_id: Read) -> Callable[[Any, Any], Span]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TOOL = "tool"
 """One run of it is one execution of a tool."""
+RESULT = "result"
+"""It begins when the tool around it has its result: what follows is the framework's own work, no part of the tool."""
 RUN = "run"
 """One run of it is one task given to an agent, if it runs in no other such run."""
 REQUEST = "request"
@@ -39,7 +41,10 @@ FRAMEWORKS: dict[str, tuple[Row, ...]] = {
     "langgraph.pregel.main": ((RUN, "Pregel.stream", "", ""), (RUN, "Pregel.astream", "", "")),
     "langgraph.pregel": ((RUN, "?Pregel.stream", "", ""), (RUN, "?Pregel.astream", "", "")),
     # Model Context Protocol
-    "mcp.client.session": ((TOOL, "ClientSession.call_tool", "name", ""),),
+    "mcp.client.session": (
+        (TOOL, "ClientSession.call_tool", "name", ""),
+        (RESULT, "?ClientSession.validate_tool_result|ClientSession._validate_tool_result", "", ""),
+    ),
     # pydantic-ai
     "pydantic_ai.tool_manager": (
         (TOOL, "ToolManager.execute_tool_call", "validated.call.tool_name", "validated.call.tool_call_id"),

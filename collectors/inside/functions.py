@@ -128,8 +128,8 @@ def _async_generator(function: Any, open_span: Open) -> Any:
     return run
 
 
-class _Nothing:
-    """In place of a span that could not be opened."""
+class Nothing:
+    """In place of a span, where none is to be opened or could be."""
 
     def enter(self) -> None: ...
 
@@ -138,9 +138,12 @@ class _Nothing:
     def end(self, kind: type[BaseException] | None) -> None: ...
 
 
+NOTHING = Nothing()
+
+
 def _opened(open_span: Open, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return open_span(args, kwargs)
     except Exception as error:
         STATE.failed("tool", error)
-        return _Nothing()
+        return NOTHING

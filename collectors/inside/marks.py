@@ -153,14 +153,16 @@ class Span:
     adapter : the framework that reported it; None for a mark of the program's own.
     """
 
-    __slots__ = ("_token", "id")
+    __slots__ = ("_end_ns", "_token", "id")
 
     def __init__(self, name: str | None, call_id: str | None, adapter: str | None = None) -> None:
         self.id: str | None = None
         self._token: Token[str | None] | None = None
+        self._end_ns: int | None = None
         writer = STATE.writer
         if writer is not None:
             self.id = writer.new_id()
+            STATE.open_tools[self.id] = self
             fields = {"id": self.id, "pid": os.getpid()}
             fields.update(place())
             fields.update(
@@ -180,13 +182,22 @@ class Span:
         """What runs from here on belongs to whatever it did before."""
         restore(STATE.tool, self._token)
 
+    def has_result(self) -> None:
+        """The tool itself is done: what runs until `end` is what its framework does with the result."""
+        writer = STATE.writer
+        if writer is not None and self._end_ns is None:
+            self._end_ns = writer.clock.now_ns()
+
     def end(self, kind: type[BaseException] | None) -> None:
         """The tool is done; `kind` is the class of the exception that it raised."""
         writer = STATE.writer
-        if writer is not None and self.id is not None:
+        if self.id is None:
+            return
+        STATE.open_tools.pop(self.id, None)
+        if writer is not None:
             fields = {"id": self.id, "status": _status(kind), "error_type": _class_name(kind)}
-            writer.write("tool_end", writer.clock.now_ns(), fields)
-            self.id = None
+            writer.write("tool_end", self._end_ns or writer.clock.now_ns(), fields)
+        self.id = None
 
 
 class _Tool:

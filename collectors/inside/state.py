@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from .identity import Hashing
     from .loopback import Loopback
+    from .marks import Span
     from .spool import Writer
 
 INJECTED_NAME = "_tracekit_inside"
@@ -44,6 +45,7 @@ class State:
         )  # fmt: skip
         self.jobs: dict[int, str] = {}  # by thread: the job that it does, since pools use threads again
         self.open_sessions: dict[str, int] = {}
+        self.open_tools: dict[str, Span] = {}
 
     def choose(self, environment: Mapping[str, str]) -> None:
         """Take the user's choices, which the supervisor hands to every process that records, as variables."""

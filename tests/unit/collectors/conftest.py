@@ -41,6 +41,7 @@ def recorded(tmp_path: Path) -> Iterator[Records]:
     STATE.writer = None
     STATE.hashing = None
     STATE.open_sessions.clear()
+    STATE.open_tools.clear()
 
 
 def _hooked() -> list[tuple[Any, str]]:

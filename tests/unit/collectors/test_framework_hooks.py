@@ -192,6 +192,35 @@ def test_one_run_holds_all_that_it_starts_and_nothing_between_its_items(
     assert None not in (first[1], run)
 
 
+def test_what_mcp_does_with_a_result_is_no_part_of_the_tool(recorded: Any) -> None:
+    class ClientSession:
+        async def call_tool(self, name: str) -> str:
+            await asyncio.sleep(0.001)
+            await self.validate_tool_result(name)
+            return name
+
+        async def validate_tool_result(self, name: str) -> None:
+            arrived.append(STATE.writer.clock.now_ns())
+            await asyncio.sleep(0.05)  # asks the server for its list of tools
+            if name == "wrong":
+                raise RuntimeError("does not conform to the schema")
+
+    async def three() -> list[Any]:
+        session = ClientSession()
+        calls = (session.call_tool(name) for name in ("search", "wrong", "read"))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    arrived: list[int] = []
+    framework_hooks.patch(module("mcp.client.session", ClientSession=ClientSession))
+    search, wrong, read = asyncio.run(three())
+    assert (search, type(wrong), read) == ("search", RuntimeError, "read")
+    assert [row[3] for row in rows(recorded)] == ["ok", "error", "ok"]
+    assert max(end["ns"] for end in recorded("tool_end")) <= max(arrived)
+    asyncio.run(ClientSession().validate_tool_result("search"))  # of no tool
+    assert STATE.open_tools == {}
+    assert recorded("note") == []
+
+
 def test_a_run_inside_a_run_is_the_same_run(recorded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Agent:
         def run(self, depth: int) -> list[Any]:
@@ -227,7 +256,7 @@ def test_every_row_of_the_table_can_be_read() -> None:
     for name, listed in frameworks.FRAMEWORKS.items():
         assert import_hook.HOOKS[name] == "framework_hooks"
         for what, function, called, call_id in listed:
-            assert what in (frameworks.TOOL, frameworks.RUN, frameworks.REQUEST)
+            assert what in (frameworks.TOOL, frameworks.RESULT, frameworks.RUN, frameworks.REQUEST)
             assert function.strip("?")
             assert bool(called) == (what == frameworks.TOOL), (name, function)
             assert not call_id or what == frameworks.TOOL
