@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.clients.programs import casebook
 from tests.clients.server_truth import Served
-from tests.clients.session_of_cases import Run
+from tests.clients.session_of_cases import HANGS, Run
 
 CLOCK_SLACK_NS = 1_000_000
 TOOL_WINDOW_NS = 50_000_000
@@ -122,6 +122,8 @@ def judge_output(verdict: Verdict, case: str, promise: dict[str, Any], plain: Ru
         verdict.fault("broken", difference(before, after or "nothing"))
     codes = [128 - run.code if -64 <= run.code < 0 else run.code for run in (plain, recorded)]
     verdict.expect("broken", "exit code", codes[0], codes[1])
+    if HANGS in codes:
+        verdict.fault("broken", f"it hung: {plain.stderr[-3000:]} {recorded.stderr[-3000:]}")
     verdict.expect("case", "exit code without the recorder", promise.get("exit", 0), codes[0])
     for line in recorded.stderr.splitlines():
         if "sitecustomize" in line or "tracekit/collectors" in line:

@@ -6,13 +6,14 @@ import copy
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow.parquet as pq
 
@@ -23,6 +24,7 @@ from tests.clients.server_truth import EPOCH_OFFSET_NS, Served
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT_S = 400
+HANGS = -1000
 ADDRESS = re.compile(r"127\.0\.0\.1(:\d+(/[0-9a-f]{32})?|', port=\d+)")  # a server's, or a proxy's before it
 MODES: dict[str, list[str]] = {"default": [], "inject": ["--usage", "inject"], "proxy": ["--proxy", "always"]}
 QUIET = {
@@ -167,19 +169,7 @@ def run_batch(
             options = ["-o", str(trace), "--power-interval", "1", *MODES[mode]]
             command = [*tracekit(), "record", *options, "--", *command]
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            try:
-                code = subprocess.run(
-                    command,
-                    cwd=folder,
-                    env=env,
-                    stdout=out,
-                    stderr=err,
-                    stdin=subprocess.DEVNULL,
-                    timeout=TIMEOUT_S,
-                    check=False,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                code = -1000
+            code = exit_code(command, folder, env, out, err)
         settle(server)
         stdout = ADDRESS.sub("127.0.0.1", (folder / "out").read_text(errors="replace"))
         notes = folder / "tools.jsonl"
@@ -200,6 +190,20 @@ def run_batch(
         if keep := os.environ.get("CLIENTS_KEEP"):
             keep_run(Path(keep) / f"{name}-{mode}-{batch[0]}", folder)
         return run
+
+
+def exit_code(command: list[str], folder: Path, env: dict[str, str], out: IO[bytes], err: IO[bytes]) -> int:
+    """The command's; `HANGS` if it does not end, and then `err` has where each of its processes was."""
+    streams = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+    env = {**env, "PYTHONFAULTHANDLER": "1"}
+    with subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **streams) as process:
+        try:
+            return process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            for number in (signal.SIGABRT, signal.SIGKILL):
+                os.killpg(process.pid, number)
+                time.sleep(1)
+            return HANGS
 
 
 def keep_run(place: Path, folder: Path) -> None:
