@@ -219,10 +219,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         except Ended:
             pass
+        served.end_ns, served.complete = now_ns(), True  # at the last event clients may hang up
         if encoder:
             self.chunk(encoder.end())
         self.wfile.write(b"0\r\n\r\n")
-        served.end_ns, served.complete = now_ns(), True
 
     def misbehave(self, plan: Plan, outputs: int, api: str) -> None:
         """Faults that come after two pieces of output."""

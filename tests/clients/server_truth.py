@@ -43,7 +43,7 @@ class Served:
     first_content_ns: int | None = None
     last_content_ns: int | None = None
     end_ns: int | None = None
-    complete: bool = False  # every byte of the answer was sent
+    complete: bool = False  # all that a client waits for was sent
     usage: Usage | None = None  # as told to the client
     response_id: str | None = None
     output_events: int = 0
