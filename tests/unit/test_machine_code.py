@@ -11,9 +11,9 @@ import pytest
 
 from tracekit.analyzers.kernels import code_file, jit
 from tracekit.analyzers.kernels.code_file import KEPT, CodeFile
+from tracekit.analyzers.kernels.event_loop import advance
 from tracekit.analyzers.kernels.example import entry_arguments
 from tracekit.analyzers.kernels.machine_code import MachineCode
-from tracekit.analyzers.kernels.replay import advance
 from tracekit.analyzers.kernels.word_table import form, parts, word_table
 from tracekit.analyzers.replay import compile_kernel, kernel_is_compiled
 
