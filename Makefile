@@ -55,7 +55,7 @@ test-clients: $(STAMP)
 	$(BIN)/python -m tests.clients
 
 test-clients-quick: $(STAMP)
-	$(BIN)/python -m pytest -q --numprocesses 4 --dist loadgroup -m clients tests/clients
+	$(BIN)/python -m pytest -q --numprocesses 3 --dist worksteal -m clients tests/clients
 
 # What measures on PyTorch, in an environment of its own: its CUDA build is a download of 3 GB, so this is not part of
 # `make test`. Everything around it is tested there, against a device that is a fake.
