@@ -38,7 +38,8 @@ class SourceTokens:
 class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
-    `sessions` has one row a session: see `session_table`; `session_count` counts them.
+    `sessions` has one row a session: see `session_table`; `session_count` counts them. `shares` are of sessions whose
+    steps have all ended at a time that is known; `sessions_without_shares` counts the others.
     """
 
     calls: int
@@ -51,6 +52,7 @@ class Recorded:
     e2e_s: Distribution | None
     session_s: Distribution | None
     shares: Shares
+    sessions_without_shares: int
     no_call_in_flight: float | None
     device_utilization: float | None
     input_tokens: int | None
@@ -89,10 +91,11 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         continues=pl.col("previous_response_id").is_not_null() | pl.col("conversation_id").is_not_null(),
         **LATENCIES,
     )
+    sessions = sessions.with_columns(steps_ended=~pl.col("row_id").is_in(_with_unknown_ends(calls, tools)))
     where = _shares(done, tools, sessions)
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
-    ends_known = answered["end_ns"].null_count() == 0
+    ends_known = calls["end_ns"].null_count() == 0
     measured = measured_energy(trace, serves)
     power = gpu_energies(measured)
     return Recorded(
@@ -105,7 +108,8 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         tpot_s=_distribution(answered["tpot_s"]),
         e2e_s=_distribution(answered["e2e_s"]),
         session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
-        shares=where,
+        shares=where.of(sessions["steps_ended"].to_numpy()),
+        sessions_without_shares=int((~sessions["steps_ended"]).sum()),
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns and ends_known else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power if gpu.device == "gpu"]),
         input_tokens=_sum(answered["input_tokens"]),
@@ -147,6 +151,13 @@ def _ended(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> 
     )
     joined = sessions.join(last, on="row_id", how="left", maintain_order="left")
     return joined.with_columns(pl.coalesce("end_ns", "last_ns", "start_ns").alias("end_ns")).drop("last_ns")
+
+
+def _with_unknown_ends(calls: pl.DataFrame, tools: pl.DataFrame) -> pl.Series:
+    """The sessions with a call or tool of which nobody knows when it ended."""
+    columns = ["session_id", "end_ns"]
+    steps = pl.concat([calls.select(columns), tools.select(columns)])
+    return steps.filter(pl.col("end_ns").is_null())["session_id"].drop_nulls().unique()
 
 
 def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) -> Shares:

@@ -27,7 +27,7 @@ def session_table(
 
     Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls (whose tokens are); input_tokens,
     cached_tokens, output_tokens (null where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95
-    (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns.
+    (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns (null unless `steps_ended`).
     """
     counts = calls.group_by("session_id").agg(calls=pl.len())
     answered = calls.filter(ANSWERED).with_columns(**LATENCIES).group_by("session_id").agg(_of_calls())
@@ -37,8 +37,8 @@ def session_table(
         table = table.join(part, on="session_id", how="left", maintain_order="left")
     return table.with_columns(
         pl.col("calls", "tools", "estimated_calls").fill_null(0),
-        **{name: pl.Series(values) for name, values in where._asdict().items()},
-    )
+        **{name: pl.when("steps_ended").then(pl.Series(values)) for name, values in where._asdict().items()},
+    ).drop("steps_ended")
 
 
 def _of_calls() -> list[pl.Expr]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tracekit.analyzers.columns import Flags
 from tracekit.analyzers.kernels.layout import Ints
 
 
@@ -16,6 +17,10 @@ class Shares(NamedTuple):
     tool_ns: Ints
     overlap_ns: Ints
     gap_ns: Ints
+
+    def of(self, sessions: Flags) -> Shares:
+        """Those of the sessions that `sessions`, of shape (s,), is true for."""
+        return Shares(*(part[sessions] for part in self))
 
     def totals(self) -> dict[str, float | None]:
         """Shares of all session time (sums over sums): llm, tool, overlap, gap; None without any time."""

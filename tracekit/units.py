@@ -14,6 +14,8 @@ def seconds(value_s: float | None) -> str:
         return "-"
     if value_s == 0:
         return "0 s"
+    if value_s < 0:
+        return f"-{seconds(-value_s)}"
     size = float(f"{abs(value_s):.3g}")
     if size < 1e-3:
         return f"{value_s * 1e6:.3g} us"

@@ -67,4 +67,6 @@ class OverDay(NamedTuple):
     def window(self, outcome: Outcome) -> SteadyWindow:
         """Everybody, in the whole day."""
         everybody: Flags = np.ones(len(outcome.sessions), np.bool_)
-        return SteadyWindow(0.0, min(float(S_PER_DAY), outcome.horizon_s), everybody, unstable=False)
+        return SteadyWindow(
+            0.0, min(float(S_PER_DAY), outcome.horizon_s), everybody, unstable=False, may_be_chance=True
+        )

@@ -23,7 +23,9 @@ QUANTITIES = {
     "headroom": "times the rate asked for",
 }
 """What can be limited, with its unit."""
-_FORM = re.compile(r"\s*([a-z_]+)\s*([<>])=?\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*(%?)\s*", re.IGNORECASE)
+SHARES = ("idle", "met_share")
+"""What percents may be given of."""
+_FORM = re.compile(r"\s*([a-z_]+)\s*([<>])=?\s*(-?[\d.]+(?:e[-+]?\d+)?)\s*(%?)\s*", re.IGNORECASE)
 
 
 class Budget(NamedTuple):
@@ -45,6 +47,8 @@ class Budget(NamedTuple):
         quantity = found[1].lower()
         if quantity not in QUANTITIES:
             raise SizeBudgetInvalid.unknown(text, quantity, QUANTITIES)
+        if found[4] and quantity not in SHARES:
+            raise SizeBudgetInvalid.no_share(text, quantity, SHARES)
         try:
             limit = float(found[3]) / (100.0 if found[4] else 1.0)
         except ValueError:

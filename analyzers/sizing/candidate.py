@@ -209,17 +209,19 @@ def _usable(pools: Iterable[Pool], rejected: list[Rejected]) -> Iterable[Pool]:
 def _without_refusing(pools: list[Pool], workload: Workload, rejected: list[Rejected]) -> list[Pool]:
     refused = {pool: refused_calls(pool, workload) for pool in pools}
     fewest = min(refused.values(), default=0)
+    of_all = int(np.count_nonzero(workload.kind == StepKind.CALL))
     for pool, count in refused.items():
-        if count > fewest:
-            longest = pool.limits().max_model_len
+        takes_none = 0 < count == of_all
+        if count > fewest or takes_none:
+            which = "every call" if takes_none else f"{count - fewest} call(s) that others can take"
             rejected.append(
                 Rejected(
                     _pool_name(pool),
-                    f"it would refuse {count - fewest} call(s) that others can take: prompt and answer are longer than "
-                    f"the {longest:,} tokens that it has room for",
+                    f"it would refuse {which}: prompt and answer are longer than the {pool.limits().max_model_len:,} "
+                    "tokens that it has room for",
                 )
             )
-    return [pool for pool, count in refused.items() if count == fewest]
+    return [pool for pool, count in refused.items() if count == fewest and not 0 < count == of_all]
 
 
 def refused_calls(pool: Pool, workload: Workload) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from tracekit.analyzers.distribution import percentile
 from tracekit.analyzers.kernels.layout import Floats
 from tracekit.analyzers.sizing.slo import Slo
-from tracekit.analyzers.steady import KEEPS_UP_FRACTION, WARM_UP_FRACTION
+from tracekit.analyzers.steady import KEEPS_UP_FRACTION, NOISE_SIGMAS, WARM_UP_FRACTION
 
 LEAST_STEADY = 400
 LEAST_STEADY_OF_TAIL = 2_000
@@ -18,8 +18,6 @@ PRECISION = 0.02
 """Relative standard deviation of a percentile that more steady sessions are added for, by the law of an exponential."""
 CALLS_FOR_PRECISION = 12_000
 """Calls of a replay beyond which none are added: some 60 ms of a core."""
-NOISE_SIGMAS = 3.0
-"""A stable fleet is to be called unstable by chance in one of 700 replays, not in one of five."""
 SPARE_SIGMAS = 3.0
 """Of the number of arrivals in the window: so that hardly a draw has too few."""
 

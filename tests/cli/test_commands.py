@@ -40,7 +40,9 @@ def test_help_names_every_command(tmp_path):
     for name, row in REGISTRY.items():
         assert name in out
         assert row.help.split(".")[0][:30] in " ".join(out.split())
-        assert "--help" in run(name, "--help", cwd=tmp_path)[0]
+        shown = run(name, "--help", cwd=tmp_path)[0]
+        assert "--help" in shown
+        assert "\\b" not in shown
 
 
 def test_analyze_prints_tables_and_json(trace):

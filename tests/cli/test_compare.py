@@ -95,3 +95,36 @@ def test_analyze_without_a_file_names_what_there_is(folder):
     _out, err = run("analyze", cwd=folder, code=2)
     assert "tracekit record -o" in err
     assert "tracekit analyze" in err
+
+
+def test_what_refuses_calls_is_set_against_nothing(folder):
+    long = [call_row(1, 0, 500, input_tokens=1_000_000), call_row(2, 800, 1000, parents=[1])]
+    write_crafted(folder / "long.parquet", long)
+    words = ("compare", "long.parquet", "chat.parquet", "--gpu", "H100", "--model", "Llama-3.1-8B", "--json")
+    document = json.loads(run(*words, cwd=folder)[0])
+    assert document["headline"].endswith("nothing is known that could be set against long.")
+    chat = document["workflows"][1]["replays"][0]
+    assert (chat["session_x"], chat["wh_x"], chat["cost_x"]) == (
+        None,
+        {"average": None, "isolated": None},
+        None,
+    )
+    assert any("long 1 of 2 on 1 x H100" in note for note in document["assumptions"])
+
+
+def test_scores_that_are_no_numbers_are_no_scores(folder):
+    sessions = [session_row(0, 0, 500, score=0.5), session_row(10, 0, 500, score=float("nan"))]
+    calls = [call_row(1, 0, 500), call_row(11, 0, 500, session=10)]
+    write_crafted(folder / "scored.parquet", calls, sessions=sessions)
+    words = (
+        "compare",
+        "scored.parquet",
+        "chat.parquet",
+        "--gpu",
+        "H100",
+        "--model",
+        "Llama-3.1-8B",
+        "--json",
+    )
+    document = json.loads(run(*words, cwd=folder)[0])
+    assert document["workflows"][0]["score"] == {"mean": 0.5, "sessions": 1}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.unit.crafted_trace import call_row, session_row, write_crafted
 from tests.unit.spool_story import Story
 from tracekit.analyzers.recorded import analyze_recording
 from tracekit.trace import Trace, write_trace
@@ -159,3 +160,27 @@ def test_cpus_come_after_gpus_and_serve_nothing(tmp_path):
     assert [device.serves != () for device in recorded.power] == [True, False, False]
     assert [device.mig for device in recorded.power] == [True, False, False]
     assert recorded.measured.total.energy_j == pytest.approx(200)
+
+
+def test_sessions_of_unknown_ends_have_no_shares_and_are_in_no_sum(tmp_path):
+    """A session of two calls, of which one's end nobody knows, beside one that is known whole."""
+    calls = [
+        call_row(1, 0, 400),
+        call_row(2, 500, 0, parents=[1], end_ns=None),
+        call_row(11, 0, 600, session=10),
+    ]
+    sessions = [session_row(0, 0, 1000), session_row(10, 0, 1000)]
+    recorded = analyze_recording(Trace.open(write_crafted(tmp_path / "t.parquet", calls, (), sessions)))
+    assert recorded.shares.totals() == {"llm": 0.6, "tool": 0.0, "overlap": 0.0, "gap": 0.4}
+    assert recorded.sessions_without_shares == 1
+    assert recorded.sessions["gap_ns"].to_list() == [None, 400_000_000]
+    assert recorded.no_call_in_flight is None
+
+
+def test_where_no_end_is_known_no_share_is(tmp_path):
+    path = write_crafted(
+        tmp_path / "t.parquet", [call_row(1, 0, 0, end_ns=None), call_row(2, 1, 0, end_ns=None)]
+    )
+    recorded = analyze_recording(Trace.open(path))
+    assert recorded.shares.totals() == dict.fromkeys(("llm", "tool", "overlap", "gap"))
+    assert recorded.no_call_in_flight is None

@@ -78,3 +78,15 @@ def test_their_p95_counts_each_as_often_as_it_was_drawn():
     often = np.array([short] * 19 + [long])
     assert unloaded_session_p95_s(workload, often, FLEET) == pytest.approx(alone_s[short], abs=1e-6)
     assert unloaded_session_p95_s(workload, often[1:], FLEET) == pytest.approx(alone_s[long], abs=1e-6)
+
+
+def test_few_sessions_that_may_be_late_by_chance_are_told_from_a_fleet_that_falls_behind():
+    """40 in 39 s, each of 26 s alone: some 27 are there at any time, and three sigmas of two such are 22."""
+    release_s = np.arange(1.0, 41.0)
+    few_late = np.where(release_s > 20, 100.0, release_s + 0.5)
+    window = steady_window(release_s, few_late, 0.0, 26.0)
+    assert (window.unstable, window.may_be_chance) == (True, True)
+    all_late = np.full(40, 100.0)
+    window = steady_window(np.arange(1.0, 81.0), np.full(80, 100.0), 0.0, 26.0)
+    assert (window.unstable, window.may_be_chance) == (True, False)
+    assert steady_window(release_s, all_late, 0.0, 1.0).may_be_chance is False

@@ -17,6 +17,8 @@ from tracekit import units
         (179.7, "3 min"),
         (2705, "45 min 05 s"),
         (9000, "2.5 h"),
+        (-138.36, "-2 min 18 s"),
+        (-0.0123, "-12.3 ms"),
     ],
 )
 def test_seconds(value, text):

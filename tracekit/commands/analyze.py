@@ -92,9 +92,29 @@ def command(
     if as_json:
         click.echo(to_json(document))
     elif str(output) != "-":
-        name = shlex.quote(str(trace))
-        replay = f"tracekit replay {name} --gpu H100 --model Llama-3.1-8B --replicas 2 -o timeline.parquet"
-        print_analysis(document | {"next": replay if document["replays"] else f"tracekit info {name}"})
+        print_analysis(document | {"next": _next_command(trace, fleet, document["replays"])})
+
+
+def _next_command(trace: Location, choice: FleetChoice, replays: list[dict[str, Any]]) -> str:
+    """The first of the fleets again, one replica larger."""
+    name = shlex.quote(str(trace))
+    if not replays:
+        return f"tracekit info {name}"
+    if choice.file is not None:
+        return f"tracekit replay {name} --fleet {shlex.quote(str(choice.file))} -o timeline.parquet"
+    fleet = replays[0]["fleet"]
+    words = [
+        "--gpu",
+        choice.gpus[0] if choice.gpus else fleet["gpu"],
+        "--model",
+        choice.model or fleet["model"],
+    ]
+    if fleet["tp"] > 1:
+        words += ["--tp", str(fleet["tp"])]
+    words += ["--replicas", str(fleet["replicas"] + 1)]
+    if choice.router:
+        words += ["--router", choice.router]
+    return f"tracekit replay {name} {shlex.join(words)} -o timeline.parquet"
 
 
 def analysis(
@@ -117,7 +137,7 @@ def analysis(
     from tracekit.analyzers.what_if.replayed import replay_scenario
     from tracekit.analyzers.workload import compile_workload
     from tracekit.commands.compiling import announce_compilation
-    from tracekit.errors import TraceEmpty
+    from tracekit.errors import ModelDoesNotFit, TraceEmpty
     from tracekit.reports.analysis import analysis_document
     from tracekit.reports.document import replay_document
     from tracekit.reports.over_time import recorded_over_time, replayed_over_time
@@ -139,8 +159,15 @@ def analysis(
     announce_compilation()
     served = _recorded_fleet(recorded, choice)
     fleets = choice.fleets(recorded.models, served if not isinstance(served, str) else None)
+    scenarios = scenarios_of(fleets, what_if, choice.file)
+    if choice.file is None and not choice.describes_a_fleet():
+        try:
+            for fleet in fleets:
+                fleet.limits()
+        except ModelDoesNotFit as error:  # nobody asked for that fleet
+            return analysis_document(trace, table, [], [f"not replayed: {error}"], {}, over_time)
     replays, documents = [], []
-    for scenario in scenarios_of(fleets, what_if, choice.file):
+    for scenario in scenarios:
         under = replay_scenario(compiled.workload, scenario)
         replay = under.replay
         isolated = isolated_sessions(replay.workload, replay.fleet)

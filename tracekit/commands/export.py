@@ -22,7 +22,7 @@ from tracekit.location import Location, identity
 )
 @FORCE
 def command(format_name: str, trace: Location, output: Path, force: bool) -> None:
-    r"""Write TRACE in another tool's format. Names, times and counts are written, never content.
+    """Write TRACE in another tool's format. Names, times and counts are written, never content.
 
     \b
     FORMAT is
@@ -35,7 +35,7 @@ def command(format_name: str, trace: Location, output: Path, force: bool) -> Non
     \b
     Examples: tracekit export perfetto run.parquet -o run.perfetto-trace.gz
               tracekit export agentic-mooncake run.parquet -o run.jsonl.gz
-    """
+    """  # noqa: D301  (click leaves a paragraph behind this sign as it is)
     from tracekit.errors import OutputRefused
     from tracekit.interchange.exported import write_parts
     from tracekit.interchange.formats import EXPORTS, export_parts

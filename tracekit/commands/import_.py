@@ -58,7 +58,7 @@ def command(
     block_tokens: int | None,
     force: bool,
 ) -> None:
-    r"""Turn public traces or other tools' recordings (FILE..., plain or gzip) into one trace.
+    """Turn public traces or other tools' recordings (FILE..., plain or gzip) into one trace.
 
     \b
     FORMAT is one of
@@ -76,9 +76,9 @@ def command(
                         cached_tokens, reasoning_tokens, session, model
 
     \b
-    Example: tracekit import requests log.csv --map when=start --map prompt=input_tokens \
+    Example: tracekit import requests log.csv --map when=start --map prompt=input_tokens \\
              --map answer=output_tokens -o log.parquet
-    """
+    """  # noqa: D301  (click leaves a paragraph behind this sign as it is)
     from tracekit import __version__
     from tracekit.interchange.formats import import_files
     from tracekit.interchange.reader import Settings

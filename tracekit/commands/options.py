@@ -21,6 +21,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 ASSUMED_MODEL = "Llama-3.1-8B"
 ASSUMED_GPU = "H100-SXM-80GB"
+NAMES_SHOWN = 3
+"""How many of the recorded models a line names."""
 
 TRACE = click.argument("trace", type=TraceFile())
 
@@ -105,18 +107,16 @@ class FleetChoice:
         from tracekit.analyzers.scenario import DEFAULT_QUEUE_ORDER, DEFAULT_ROUTER, Fleet, Pool
 
         if self.file is not None:
-            if self._describes_a_fleet():
+            if self.describes_a_fleet():
                 raise TracekitError(
                     "--fleet excludes the other options that describe a fleet; put them into the file."
                 )
             return [Fleet.from_toml(self.file).named()]
-        if recorded is not None and not self._describes_a_fleet():
+        if recorded is not None and not self.describes_a_fleet():
             return [recorded]
-        assumed = []
-        model = self.model or recorded_model(recorded_models)
+        model, assumed = self.model, list[str]()
         if model is None:
-            model = self.assume_model
-            assumed.append(f"model {model}")
+            model, assumed = model_to_replay(recorded_models, self.assume_model)
         gpus = self.gpus
         if not gpus:
             gpus = (ASSUMED_GPU,)
@@ -141,7 +141,8 @@ class FleetChoice:
             for gpu in gpus
         ]
 
-    def _describes_a_fleet(self) -> bool:
+    def describes_a_fleet(self) -> bool:
+        """Whether any option says something of the fleet, a file apart."""
         values = (
             self.tp,
             self.replicas,
@@ -154,12 +155,28 @@ class FleetChoice:
         )
 
 
-def recorded_model(recorded_models: list[str]) -> str | None:
-    """The recorded model where the catalog knows it; a model it does not know never maps silently."""
+def model_to_replay(recorded_models: list[str], otherwise: str) -> tuple[str, list[str]]:
+    """The model that all calls are replayed on, and what of that nobody said.
+
+    It is the recorded one, where the catalog knows just one; else `otherwise`. No other model maps to it silently.
+    """
     from tracekit.analyzers.catalog.catalog import find_model
 
-    known = {model.name for name in recorded_models if (model := find_model(name)) is not None}
-    return known.pop() if len(known) == 1 else None
+    found = {name: one.name for name in recorded_models if (one := find_model(name)) is not None}
+    known = set(found.values())
+    if not known:
+        return otherwise, [f"model {otherwise}"]
+    model = known.pop() if len(known) == 1 else otherwise
+    others = [name for name in recorded_models if found.get(name) != model]
+    return model, [f"model {model} for calls that name {_listed(others)}"] if others else []
+
+
+def _listed(names: list[str]) -> str:
+    from tracekit.reports.words import shown_name
+
+    shown = [shown_name(name) or "''" for name in names[:NAMES_SHOWN]]
+    more = [f"{len(names) - NAMES_SHOWN} more"] if len(names) > NAMES_SHOWN else []
+    return ", ".join([*shown, *more])
 
 
 def fleet_options(command: Command) -> Command:
@@ -192,7 +209,9 @@ def fleet_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             help="TOML file with a table [fleet], or several [[pool]].",
         ),
-        click.option("--gpu", multiple=True, help="GPU of the catalog; repeat it to compare."),
+        click.option(
+            "--gpu", multiple=True, help="GPU of the catalog; analyze and compare take several: repeat it."
+        ),
         click.option("--model", help="Model of the catalog (NAME or NAME@fp8), or a config.json."),
         CATALOG,
         click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
@@ -74,8 +75,12 @@ def shown_command(*, with_values: tuple[str, ...] = (), flags: tuple[str, ...] =
 
     Signatures and passwords in URLs are left out as well.
     """
+    from tracekit.analyzers.catalog.tables import VARIABLE
+
     words = _words_without(sys.argv[1:], with_values, flags)
-    return shlex.join(["tracekit", *map(without_secrets, words)])
+    typed = shlex.join(["tracekit", *map(without_secrets, words)])
+    catalog = os.environ.get(VARIABLE)
+    return f"{VARIABLE}={shlex.quote(catalog)} {typed}" if catalog else typed
 
 
 def _words_without(

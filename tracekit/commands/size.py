@@ -288,6 +288,8 @@ def _existing(choice: SpaceChoice, check: Path | None, forecast: Forecast | None
 
     if check is None and forecast is None:
         return None
+    if check is not None and forecast is not None:
+        raise click.UsageError("--against judges the fleet of its forecast; leave out --check.")
     if choice.says_something:
         raise click.UsageError(
             "--check and --against judge a fleet that is given; leave out the options that choose one."

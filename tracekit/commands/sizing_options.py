@@ -114,16 +114,13 @@ class SpaceChoice:
         from tracekit.analyzers.columns import codes
         from tracekit.analyzers.scenario import ROUTERS
         from tracekit.analyzers.sizing.candidate import DEFAULT_GPUS, DEFAULT_ROUTERS, DEFAULT_TPS, Space
-        from tracekit.commands.options import recorded_model
+        from tracekit.commands.options import model_to_replay
         from tracekit.schema import Kind
 
         _indices, names = codes(opened.rows(Kind.LLM_CALL, ["model"]), "model")
         models, assumed = self.models, list[str]()
         if models is None:
-            model = recorded_model(names)
-            if model is None:
-                model = self.assume_model
-                assumed.append(f"model {model}")
+            model, assumed = model_to_replay(names, self.assume_model)
             models = (model,)
         routers = self.routers or DEFAULT_ROUTERS
         for router in routers:

@@ -100,8 +100,8 @@ class SizingRefused(TracekitError):
     def no_candidate(cls, reasons: Iterable[str]) -> Self:
         listed = "".join(f"\n  {reason}" for reason in reasons)
         return cls(
-            "No fleet can be made of what --gpus, --models and --tp allow. Allow more, or a model of less "
-            f"memory:{listed}"
+            "No fleet can be made of what --gpus, --models and --tp allow. Allow more, or a model of less memory or a "
+            f"longer context:{listed}"
         )
 
 
@@ -111,6 +111,14 @@ class SizeBudgetInvalid(TracekitError):
         return cls(
             f"'{text}' is no budget. Write `unmet`, or a quantity and a limit such as 'cost_per_month>5000' or "
             f"'idle>50%'. Quantities are: {', '.join(known)}."
+        )
+
+    @classmethod
+    def no_share(cls, text: str, quantity: str, shares: Iterable[str]) -> Self:
+        return cls(
+            f"'{text}' cannot be judged: {quantity} is no share of anything, and a sizing has nothing to have changed "
+            f"from. Give a number without %; percents are of {' and '.join(shares)}. Changes are judged by "
+            "`tracekit diff A B --fail-if`."
         )
 
     @classmethod

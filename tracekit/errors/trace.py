@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Self
 
@@ -34,11 +35,10 @@ class TraceNotFound(TracekitError):
         if spool.is_dir():
             return cls(
                 f"There is no {path}, but {spool} holds an unfinished recording of it. "
-                f"Type `tracekit recover {spool}` to turn it into the trace."
+                f"Type `tracekit recover {shlex.quote(str(spool))}` to turn it into the trace."
             )
-        return cls(
-            f"There is no file {path}. Record one with `tracekit record -o {path} -- python my_agent.py`."
-        )
+        command = f"tracekit record -o {shlex.quote(str(path))} -- python my_agent.py"
+        return cls(f"There is no file {path}. Record one with `{command}`.")
 
 
 class TraceUnreadable(TracekitError):

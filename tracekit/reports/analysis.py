@@ -51,6 +51,7 @@ def analysis_document(
         **({} if recorded.measured is None else {"measured_against_modelled": comparison}),
         "assumptions": [
             *_prompt_notes(recorded),
+            *_share_notes(recorded),
             *measured_notes(recorded),
             *([f"what was {trace.provenance.origin}: {labels}"] if labels else []),
             *assumptions,
@@ -143,7 +144,7 @@ def _session(row: dict[str, Any]) -> Document:
             for name in ("ttft_s", "tpot_s", "e2e_s")
         },
         "share": {
-            name: row[f"{name}_ns"] / length_ns if length_ns else None
+            name: row[f"{name}_ns"] / length_ns if length_ns and row[f"{name}_ns"] is not None else None
             for name in ("llm", "tool", "overlap", "gap")
         },
     }
@@ -151,6 +152,13 @@ def _session(row: dict[str, Any]) -> Document:
 
 def _whole(tokens: dict[str, float]) -> dict[str, int]:
     return {name: round(value) for name, value in tokens.items()}
+
+
+def _share_notes(recorded: Recorded) -> list[str]:
+    if not recorded.sessions_without_shares:
+        return []
+    left_out = plural(recorded.sessions_without_shares, "session")
+    return [f"where session time goes leaves out {left_out} with a call or tool whose end nobody knows"]
 
 
 def _json(spread: Distribution | None) -> Document | None:
@@ -210,4 +218,11 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
     what_if = what_if_words(replays[0])
     under = f" ({what_if})" if what_if else ""
-    return f"{words}; replayed{under}, the GPU is idle {span} of the time it is paid for."
+    refused = max(replays, key=lambda replay: replay["calls_failed"])
+    short = (
+        f"; {refused['calls_failed']:,} of {refused['calls'] + refused['calls_failed']:,} calls are longer than a "
+        "replica takes, and refused"
+        if refused["calls_failed"]
+        else ""
+    )
+    return f"{words}; replayed{under}, the GPU is idle {span} of the time it is paid for{short}."

@@ -16,7 +16,7 @@ from tracekit.analyzers.recorded import Recorded
 from tracekit.reports.analysis import recorded_document
 from tracekit.reports.comparison_headline import comparison_headline
 from tracekit.reports.document import SCHEMA_VERSION, Document
-from tracekit.reports.words import plural, shown_name
+from tracekit.reports.words import fleet_name, plural, shown_name
 from tracekit.schema import Kind
 from tracekit.trace import Trace
 from tracekit.units import J_PER_WH, ratio_of
@@ -89,7 +89,8 @@ def _each(total: float | None, sessions: int) -> float | None:
 
 def _score(trace: Trace) -> Document | None:
     """Of the sessions that carry one."""
-    scores = pl.DataFrame(pl.from_arrow(trace.rows(Kind.SESSION, ["score"])))["score"].drop_nulls()
+    told = pl.DataFrame(pl.from_arrow(trace.rows(Kind.SESSION, ["score"])))["score"].drop_nulls()
+    scores = told.filter(told.is_finite())
     return {"mean": float(scores.sum()) / len(scores), "sessions": len(scores)} if len(scores) else None
 
 
@@ -130,6 +131,9 @@ def _relate(document: Document, reference: Document) -> None:
         recorded["measured_wh_per_session"], of_reference["measured_wh_per_session"]
     )
     for replay, other in zip(document["replays"], reference["replays"], strict=True):
+        if replay["calls_failed"] or other["calls_failed"]:
+            replay |= {"session_x": None, "wh_x": dict.fromkeys(replay["wh_per_session"]), "cost_x": None}
+            continue
         replay["session_x"] = _latency_x(replay["session_s"], other["session_s"])
         replay["wh_x"] = {
             view: _times(value, other["wh_per_session"][view])
@@ -159,6 +163,18 @@ def _notes(told: Sequence[Document], demand: Demand | None) -> list[str]:
         notes.append(
             f"at {demand.queries_per_day:,.0f} queries a day a query is one session, every day of the year alike; "
             "MW = Wh a session x queries / 24 h, and the fleet is scaled at the replayed idle share"
+        )
+    refused = [
+        f"{shown_name(document['name'])} {replay['calls_failed']:,} of {replay['calls'] + replay['calls_failed']:,} on "
+        f"{fleet_name(replay['fleet'])}"
+        for document in told
+        for replay in document["replays"]
+        if replay["calls_failed"]
+    ]
+    if refused:
+        notes.append(
+            f"calls were refused, longer than a replica takes: {', '.join(refused)}; a fleet that does less is "
+            "cheaper, so such a replay is set against none"
         )
     few = [document for document in told if document["sessions"] < 20]
     if few:

@@ -104,6 +104,7 @@ def steady_document(replay: Replay, unloaded_session_p95_s: float) -> Document:
         "end_s": window.end_s,
         "sessions": int(np.count_nonzero(window.is_steady)),
         "unstable": window.unstable,
+        "may_be_chance": window.may_be_chance,
         "session_s": _spread((end_ns - release_ns)[window.is_steady]),
         "unloaded_session_p95_s": unloaded_session_p95_s,
     }

@@ -105,6 +105,7 @@ def _one_replay() -> Schema:
             "end_s": NUMBER,
             "sessions": COUNT,
             "unstable": FLAG,
+            "may_be_chance": FLAG,
             "session_s": or_null(_SPREAD),
             "unloaded_session_p95_s": AMOUNT,
         },

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from rich import box
+from rich.console import RenderableType
+from rich.style import StyleType
 from rich.table import Table
+from rich.text import Text
+
+from tracekit.reports.words import shown_text
+
+
+class NumberTable(Table):
+    """Cells are text as it stands: a name in them is no markup, and steers no terminal."""
+
+    def add_row(
+        self,
+        *renderables: RenderableType | None,
+        style: StyleType | None = None,
+        end_section: bool = False,
+    ) -> None:
+        """Add a row, a cell a column."""
+        cells = (Text(shown_text(cell)) if isinstance(cell, str) else cell for cell in renderables)
+        super().add_row(*cells, style=style, end_section=end_section)
 
 
 def number_table(title: str, *columns: str) -> Table:
     """A table whose first column is words and whose others are numbers."""
-    table = Table(
+    table = NumberTable(
         title=title,
         title_justify="left",
         title_style="bold",

@@ -9,7 +9,7 @@ from rich.table import Table
 from tracekit import units
 from tracekit.reports.joules import session_joules
 from tracekit.reports.number_table import number_table
-from tracekit.reports.words import CLASSES, plural
+from tracekit.reports.words import CLASSES, plural, shown_name
 
 Document = dict[str, Any]
 _LATENCIES = (
@@ -140,7 +140,7 @@ def session_table(sessions: list[Document], count: int) -> Table:
     for session in shown:
         share = session["share"]
         table.add_row(
-            session["name"] or str(session["session_id"]),
+            shown_name(session["name"] or "") or str(session["session_id"]),
             units.seconds(session["session_s"]),
             str(session["calls"]),
             str(session["tools"]),

@@ -35,6 +35,14 @@ def replay_table(replays: list[Document]) -> Table:
             (units.count(replay["preemptions"]) for replay in replays),
             end=True,
         )
+    if any(replay["gpu_s"]["starting"] for replay in replays):
+        row(
+            "GPU starting",
+            (
+                units.percent(units.ratio_of(replay["gpu_s"]["starting"], replay["gpu_s"]["billed"]))
+                for replay in replays
+            ),
+        )
     row(
         "GPU idle",
         (

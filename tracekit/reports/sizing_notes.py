@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.replay import Replay
+from tracekit.analyzers.sizing.candidate import refused_calls
 from tracekit.analyzers.sizing.footprint import Footprint
 from tracekit.analyzers.sizing.model_error import model_error
 from tracekit.analyzers.sizing.size import Sizing
@@ -13,6 +14,7 @@ from tracekit.analyzers.steady import KEEPS_UP_FRACTION, WARM_UP_FRACTION
 from tracekit.analyzers.workload import Compiled
 from tracekit.reports.replay_assumptions import replay_assumptions
 from tracekit.reports.replay_sources import replay_sources
+from tracekit.reports.words import plural
 
 FEW_SESSIONS = 30
 """Recorded sessions below which intervals are said to be wide for want of sessions."""
@@ -38,6 +40,12 @@ def sizing_assumptions(
         "energy, cost and idle time are of the steady window; a year is 8,760 hours of this load",
         "the model's error is that of the rows which the sources name; on other GPUs it is likely larger",
     ]
+    of_all = [pool for pool in example.fleet.pools if not pool.calls]
+    if refused := max((refused_calls(pool, load.workload) for pool in of_all), default=0):
+        notes.append(
+            f"{plural(refused, 'recorded call')} would be refused, longer than a replica takes: as calls that take no "
+            "time they make sessions look shorter and cheaper than they are"
+        )
     if sessions < FEW_SESSIONS:
         notes.append(
             f"{sessions} recorded sessions say little about how sessions differ: intervals are wide for that "

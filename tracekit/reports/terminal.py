@@ -75,7 +75,11 @@ def _steady_words(steady: Document) -> str:
         f"Steady state: {units.count(steady['sessions'])} sessions released from {units.seconds(steady['start_s'])} "
         f"to {units.seconds(steady['end_s'])}, session p50 / p95 {p50_and_p95(steady['session_s'])}"
     )
-    return f"{words}; UNSTABLE: they end more slowly than they arrive." if steady["unstable"] else f"{words}."
+    if not steady["unstable"]:
+        return f"{words}."
+    if steady["may_be_chance"]:
+        return f"{words}; too few to tell whether the fleet keeps up: draw more --sessions."
+    return f"{words}; UNSTABLE: they end more slowly than they arrive."
 
 
 def _print_assumed(console: Console, document: Document) -> None:

@@ -71,9 +71,15 @@ _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 def shown_name(name: object, longest: int = LONGEST_NAME) -> str:
     """A name on one line, without characters that steer (control, direction, half a pair), cut to `longest`."""
     visible = (" " if mark.isspace() else mark for mark in str(name)[: 20 * longest])
-    kept = "".join(mark for mark in visible if unicodedata.category(mark) not in _INVISIBLE)
-    text = " ".join(kept.split())
+    text = " ".join(shown_text("".join(visible)).split())
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def shown_text(text: str) -> str:
+    """A text without characters that steer."""
+    if text.isprintable():
+        return text
+    return "".join(mark for mark in text if mark.isspace() or unicodedata.category(mark) not in _INVISIBLE)
 
 
 def session_name(session: Document) -> str:

@@ -32,3 +32,14 @@ def test_unmet_is_broken_by_a_fleet_that_does_not_hold():
 def test_what_is_no_budget_is_refused(text, words):
     with pytest.raises(SizeBudgetInvalid, match=words):
         Budget.parse(text)
+
+
+@pytest.mark.parametrize("text", ["cost_per_month>5%", "headroom<20 %"])
+def test_percents_are_of_shares(text):
+    with pytest.raises(SizeBudgetInvalid, match=r"no share .*`tracekit diff"):
+        Budget.parse(text)
+
+
+def test_a_change_is_no_budget_of_a_sizing():
+    with pytest.raises(SizeBudgetInvalid, match="no budget"):
+        Budget.parse("cost_per_month>+5%")

@@ -121,3 +121,12 @@ def test_the_small_model_may_be_shorter_than_the_longest_call_of_the_others():
     tokens = long.input_tokens.copy()
     tokens[np.flatnonzero(is_call)[::2]] = 20_000
     assert any(kind.has_small_model for kind in candidates(space, long._replace(input_tokens=tokens)).kinds)
+
+
+def test_a_kind_that_refuses_every_call_is_none():
+    workload = agents()
+    calls = workload.kind == StepKind.CALL
+    longer = np.where(calls, 1_000_000, workload.input_tokens).astype(workload.input_tokens.dtype)
+    found = candidates(SPACE, workload._replace(input_tokens=longer))
+    assert found.kinds == ()
+    assert all("refuse every call" in one.why for one in found.rejected)
