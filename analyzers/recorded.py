@@ -15,7 +15,7 @@ from tracekit.analyzers.metering.measured import MeasuredEnergy, measured_energy
 from tracekit.analyzers.metering.serving import Serves
 from tracekit.analyzers.power import GpuEnergy, gpu_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
-from tracekit.analyzers.session_table import ANSWERED, LATENCIES, session_table
+from tracekit.analyzers.session_table import ANSWERED, LATENCIES, UNCOUNTED, session_table
 from tracekit.analyzers.share import Shares, shares, union_ns
 from tracekit.assembly.token_class import CLASSES
 from tracekit.schema import Kind
@@ -39,7 +39,8 @@ class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
     `sessions` has one row a session: see `session_table`; `session_count` counts them. `shares` are of sessions whose
-    steps have all ended at a time that is known; `sessions_without_shares` counts the others.
+    steps have all ended at a time that is known; `sessions_without_shares` counts the others. `uncounted_calls`
+    are answered ones of whose tokens nobody has said how many there are.
     """
 
     calls: int
@@ -53,6 +54,7 @@ class Recorded:
     session_s: Distribution | None
     shares: Shares
     sessions_without_shares: int
+    uncounted_calls: int
     no_call_in_flight: float | None
     device_utilization: float | None
     input_tokens: int | None
@@ -110,6 +112,7 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
         shares=where.of(sessions["steps_ended"].to_numpy()),
         sessions_without_shares=int((~sessions["steps_ended"]).sum()),
+        uncounted_calls=len(answered.filter(UNCOUNTED)),
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns and ends_known else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power if gpu.device == "gpu"]),
         input_tokens=_sum(answered["input_tokens"]),
@@ -128,7 +131,7 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
 
 
 _CALL_COLUMNS = [
-    "row_id", "session_id", "status", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
+    "row_id", "session_id", "status", "api", "model", "start_ns", "end_ns", "first_token_ns", "input_tokens",
     "output_tokens", "cached_tokens", "prompt_bytes", "previous_response_id", "conversation_id",
     "usage_source", *(f"{name}_bytes" for name in CLASSES),
 ]  # fmt: skip

@@ -17,6 +17,10 @@ LATENCIES = {
 }
 """Of one call, in seconds; null where a time or count it needs is unknown, or estimated."""
 
+UNCOUNTED = pl.col("input_tokens").is_null() | (
+    pl.col("output_tokens").is_null() & pl.col("api").cast(pl.String).ne_missing("embeddings")
+)
+"""Calls of whose tokens nobody has said how many there are."""
 ANSWERED = pl.col("status").is_in(["ok", "cancelled"])
 
 
@@ -25,7 +29,8 @@ def session_table(
 ) -> pl.DataFrame:
     """The table, in the order of `sessions`.
 
-    Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls (whose tokens are); input_tokens,
+    Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls and uncounted_calls (whose tokens are);
+    input_tokens,
     cached_tokens, output_tokens (null where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95
     (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns (null unless `steps_ended`).
     """
@@ -36,7 +41,7 @@ def session_table(
     for part in (counts, answered, per_tool):
         table = table.join(part, on="session_id", how="left", maintain_order="left")
     return table.with_columns(
-        pl.col("calls", "tools", "estimated_calls").fill_null(0),
+        pl.col("calls", "tools", "estimated_calls", "uncounted_calls").fill_null(0),
         **{name: pl.when("steps_ended").then(pl.Series(values)) for name, values in where._asdict().items()},
     ).drop("steps_ended")
 
@@ -56,7 +61,8 @@ def _of_calls() -> list[pl.Expr]:
             ("p95", _percentile(name, 95)),
         )
     ]
-    return [*tokens, _ESTIMATED.sum().alias("estimated_calls"), *classes, *latencies]
+    counts = [_ESTIMATED.sum().alias("estimated_calls"), UNCOUNTED.sum().alias("uncounted_calls")]
+    return [*tokens, *counts, *classes, *latencies]
 
 
 def _percentile(name: str, percent: int) -> pl.Expr:

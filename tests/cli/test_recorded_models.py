@@ -116,3 +116,17 @@ def test_calls_that_no_replica_takes_are_in_the_headline(tmp_path):
     write_crafted(tmp_path / "t.parquet", calls)
     out, _err = run("analyze", "t.parquet", "--gpu", "H100", "--model", "Llama-3.1-8B", cwd=tmp_path)
     assert "1 of 2 calls are longer than a replica takes, and refused" in out
+
+
+def test_calls_that_nobody_counted_are_in_the_first_lines(tmp_path):
+    calls = [call_row(1, 0, 500), call_row(2, 600, 900, parents=[1], input_tokens=None)]
+    sessions = [session_row(0, 0, 1000), session_row(10, 0, 1000)]
+    write_crafted(tmp_path / "t.parquet", [*calls, call_row(11, 0, 500, session=10)], sessions=sessions)
+    fleet = ("--model", "Llama-3.1-8B", "--gpu", "H100")
+    out, _err = run("analyze", "t.parquet", *fleet, cwd=tmp_path)
+    assert "replayed without 1 call that nobody counted the tokens of, the GPU is idle" in out
+    assert ">= 100" in out
+    sized = ("--slo", "session_p95<60s", "--gpus", "H100", "--tp", "1", "--models", "Llama-3.1-8B")
+    words = ("size", "t.parquet", "--rate", "1/s", *sized, "--brief", "--replicates", "20")
+    out, _err = run(*words, cwd=tmp_path)
+    assert out.startswith("assumed: 1 of 3 answered calls, whose tokens nobody counted, load no GPU")

@@ -184,3 +184,16 @@ def test_where_no_end_is_known_no_share_is(tmp_path):
     recorded = analyze_recording(Trace.open(path))
     assert recorded.shares.totals() == dict.fromkeys(("llm", "tool", "overlap", "gap"))
     assert recorded.no_call_in_flight is None
+
+
+def test_calls_that_nobody_counted_are_told(tmp_path):
+    calls = [
+        call_row(1, 0, 400),
+        call_row(2, 500, 600, input_tokens=None),
+        call_row(3, 600, 700, output_tokens=None, api="embeddings"),
+        call_row(4, 700, 800, output_tokens=None, api="chat"),
+    ]
+    recorded = analyze_recording(Trace.open(write_crafted(tmp_path / "t.parquet", calls)))
+    assert recorded.uncounted_calls == 2
+    assert recorded.sessions["uncounted_calls"].to_list() == [2]
+    assert (recorded.input_tokens, recorded.output_tokens) == (300, 20)

@@ -312,6 +312,9 @@ def _candidates(
         existing.fleet.limits()  # raises ModelDoesNotFit
         return Candidates((existing.kind,), ()), []
     space, assumed = choice.space(opened)
+    if compiled.calls_without_tokens:
+        counted = f"{compiled.calls_without_tokens:,} of {compiled.calls + compiled.calls_without_tokens:,}"
+        assumed.append(f"{counted} answered calls, whose tokens nobody counted, load no GPU")
     found = candidates(space, compiled.workload)
     if not found.kinds:
         raise SizingRefused.no_candidate(f"{one.name}: {one.why}" for one in found.rejected)

@@ -135,6 +135,7 @@ def _session(row: dict[str, Any]) -> Document:
             "output": row["output_tokens"],
             "cached": row["cached_tokens"],
             "estimated_calls": row["estimated_calls"],
+            "uncounted_calls": row["uncounted_calls"],
             "by_class": None
             if None in classes.values()
             else _whole(classes) | {"output": row["output_tokens"]},
@@ -218,6 +219,8 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
     what_if = what_if_words(replays[0])
     under = f" ({what_if})" if what_if else ""
+    if recorded.uncounted_calls:
+        under += f" without {plural(recorded.uncounted_calls, 'call')} that nobody counted the tokens of"
     refused = max(replays, key=lambda replay: replay["calls_failed"])
     short = (
         f"; {refused['calls_failed']:,} of {refused['calls'] + refused['calls_failed']:,} calls are longer than a "

@@ -177,6 +177,7 @@ def _prefix() -> Schema:
 
 def _session() -> Schema:
     spread = object_of({name: or_null(NUMBER) for name in ("mean", "p50", "p95")})
+    counted = dict.fromkeys(("estimated_calls", "uncounted_calls"), COUNT)
     return object_of(
         {
             "session_id": {"type": "integer", "description": "Its row in the trace."},
@@ -185,7 +186,7 @@ def _session() -> Schema:
             "session_s": or_null(NUMBER),
             "calls": COUNT,
             "tools": COUNT,
-            "tokens": object_of(_token_sums() | {"estimated_calls": COUNT, "by_class": _session_classes()}),
+            "tokens": object_of(_token_sums() | counted | {"by_class": _session_classes()}),
             **dict.fromkeys(("ttft_s", "tpot_s", "e2e_s"), spread),
             "share": {"$ref": "#/$defs/shares"},
             **of_session(),

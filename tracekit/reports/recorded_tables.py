@@ -152,6 +152,8 @@ def session_table(sessions: list[Document], count: int) -> Table:
 
 
 def _session_tokens(tokens: Document, side: str) -> str:
-    """A sum, with a tilde where some of it is estimated."""
-    is_estimated = tokens["estimated_calls"] and tokens[side] is not None
-    return f"~{units.count(tokens[side])}" if is_estimated else units.count(tokens[side])
+    """A sum, with a tilde where some of it is estimated; at least so many where some calls are not counted."""
+    if tokens[side] is None:
+        return "-"
+    least, about = ">= " if tokens["uncounted_calls"] else "", "~" if tokens["estimated_calls"] else ""
+    return f"{least}{about}{units.count(tokens[side])}"

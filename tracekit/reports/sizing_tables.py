@@ -25,7 +25,9 @@ def print_sizing(document: Document, console: Console | None = None) -> None:
     """The whole document."""
     console = console or wide_console()
     for name in document["assumed"]:
-        console.print(Text(f"assumed: {name} (nothing in the trace or on the command line says so)"))
+        console.print(
+            Text(f"assumed: {name} (nothing in the trace or on the command line says so)"), soft_wrap=True
+        )
     if document["interrupted"]:
         console.print(Text("Interrupted: the best fleet known until then."))
     console.print(Text(document["headline"], style="bold"), soft_wrap=True)
