@@ -70,6 +70,13 @@ class Kind:
         pools = " + ".join(f"{100 * share:.0f} % {_pool_name(pool)}" for share, pool in shares)
         return f"{pools}, {self.router}"
 
+    def sized_name(self, replicas: int) -> str:
+        """Its name with the replicas of each pool, where there are several; fleets of one name are the same."""
+        if len(self.pools) == 1:
+            return self.name
+        counts = zip(self.counts(replicas), self.pools, strict=True)
+        return f"{' + '.join(f'{count} x {_pool_name(pool)}' for count, pool in counts)}, {self.router}"
+
     @property
     def has_small_model(self) -> bool:
         """Whether some of its pools are for some of the calls."""

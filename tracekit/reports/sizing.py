@@ -259,7 +259,7 @@ def pareto_document(sizing: Sizing, footprint: Footprint) -> list[Document]:
         low, high = footprint.grams(energy_j)
         rows.append(
             {
-                "name": point.candidate.kind.name,
+                "name": point.candidate.kind.sized_name(point.candidate.replicas),
                 "gpu": point.candidate.kind.pools[0].gpu,
                 "replicas": point.candidate.replicas,
                 "gpus": point.candidate.gpus,
@@ -271,7 +271,12 @@ def pareto_document(sizing: Sizing, footprint: Footprint) -> list[Document]:
                 "is_on_front": point.is_on_front,
             }
         )
-    return rows
+    return _each_fleet_once(rows)
+
+
+def _each_fleet_once(rows: list[Document]) -> list[Document]:
+    """Small fleets of several pools are the same at several shares of these."""
+    return list({(row["name"], row["replicas"]): row for row in reversed(rows)}.values())[::-1]
 
 
 def daily_document(sizing: Sizing) -> Document | None:
@@ -378,7 +383,7 @@ def _considered(sizing: Sizing, footprint: Footprint) -> list[Document]:
         watts = footprint.watts(observation.watts, observation.gpus)
         rows.append(
             {
-                "name": found.kind.name,
+                "name": found.kind.name if candidate is None else found.kind.sized_name(candidate.replicas),
                 "replicas": found.replicas,
                 "gpus": None if candidate is None else candidate.gpus,
                 "usd_per_hour": None if candidate is None else candidate.usd_per_h,
@@ -389,7 +394,7 @@ def _considered(sizing: Sizing, footprint: Footprint) -> list[Document]:
                 "tried_up_to": found.most,
             }
         )
-    return rows
+    return _each_fleet_once(rows)
 
 
 def headline(document: Document) -> str:

@@ -37,6 +37,15 @@ def test_every_kind_has_a_name_of_its_own(kinds):
     assert "50 % H100-SXM-80GB with Llama-3.1-8B + 50 % L40S with Llama-3.1-8B, least-outstanding" in names
 
 
+def test_a_size_is_named_by_its_pools_so_that_shares_that_come_to_the_same_do(kinds):
+    split = [kind for kind in kinds if "(prefill)" in kind.name and kind.name.count("L40S") == 2]
+    assert len({kind.name for kind in split}) == 3
+    assert {kind.sized_name(2) for kind in split} == {
+        "1 x L40S with Llama-3.1-8B (prefill) + 1 x L40S with Llama-3.1-8B (decode), least-outstanding"
+    }
+    assert len({kind.sized_name(8) for kind in split}) == 3
+
+
 def test_a_size_has_every_pool_and_so_many_replicas(kinds):
     for kind in kinds:
         for replicas in range(kind.least_replicas, 12):
