@@ -116,6 +116,9 @@ def test_a_new_recording_is_held_against_a_sizing(folder):
     words = ("run.parquet", "--rate", "5/s", *SLOS, *SMALL, *QUICK)
     run("size", *words, "-o", "then.json", "--force", cwd=folder)
     document = sized(folder, "run.parquet", "--against", "then.json", "--rate", "5/s", *QUICK)
+    both = ("--check", "fleet.toml", "--against", "then.json")
+    _out, err = run("size", "run.parquet", *both, "--rate", "5/s", *QUICK, cwd=folder, code=2)
+    assert "leave out --check" in err
     assert document["against"]["advice"] == "keep"
     assert document["against"]["shape"]["calls"] == {"foreseen": 2, "now": 2}
     recorded = {row["name"]: row["recorded_s"] for row in document["against"]["slos"]}
@@ -217,6 +220,7 @@ def test_a_day_is_sized_for_its_peak_and_replayed(folder):
             ),
             "No fleet can be made",
         ),
+        (("run.parquet", "--rate", "5/s", *SLOS, "--startup", "5"), "give its profile, --daily"),
     ],
 )
 def test_bad_input_is_answered(folder, words, told):

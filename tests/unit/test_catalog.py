@@ -64,3 +64,10 @@ def test_fleet_files_that_cannot_be_used(tmp_path, text, words):
     path.write_text(text)
     with pytest.raises((ScenarioInvalid, UnknownName), match=words):
         Fleet.from_toml(path)
+
+
+def test_an_unknown_name_among_many_says_where_they_are():
+    names = [f"name-{number:02}" for number in range(60)]
+    assert "`tracekit info --models` lists the 60" in str(UnknownName.among("model", "zzz", names))
+    told = str(UnknownName.among("number in these documents", "zzz", names))
+    assert told.endswith("60 are known: " + ", ".join(names[:40]) + ", ...")

@@ -39,7 +39,9 @@ def command(
     if schema:
         document["columns"] = inventory.column_rows()
     if not document:
-        raise click.UsageError("Give a TRACE, or --gpus, --models, --grids or --schema.")
+        raise click.UsageError(
+            "Give a TRACE, or --gpus, --models, --grids or --schema; --sources says more of the catalog's values."
+        )
     if as_json:
         click.echo(inventory.to_json(document))
     else:

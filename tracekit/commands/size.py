@@ -152,6 +152,7 @@ def command(
 
 
 FLEET_FILE = ".toml"
+STARTUP_S = 60.0
 INTERRUPTED = 130
 
 
@@ -253,6 +254,10 @@ def _daily(asked: Asked) -> DailyLoad | None:
     from tracekit.analyzers.sizing.day import DailyLoad
 
     if asked.daily is None:
+        if asked.startup_s is not None:
+            raise click.UsageError(
+                "--startup is of replicas that come and go over a day; give its profile, --daily."
+            )
         return None
     profile = DailyProfile.from_csv(asked.daily)
     if asked.rate is None and not profile.is_rate:
@@ -260,7 +265,7 @@ def _daily(asked: Asked) -> DailyLoad | None:
             f"{asked.daily} holds weights, which say when sessions arrive but not how many: give the mean over the "
             "day with --rate, such as --rate 2000/day."
         )
-    return DailyLoad(profile, asked.rate, asked.startup_s)
+    return DailyLoad(profile, asked.rate, STARTUP_S if asked.startup_s is None else asked.startup_s)
 
 
 def _rate(

@@ -216,7 +216,7 @@ class Asked:
     slos: tuple[str, ...]
     objective: str
     daily: Path | None
-    startup_s: float
+    startup_s: float | None
     longest_wait_s: float | None
     replicates: int
     seed: int
@@ -259,10 +259,8 @@ def question_options(command: Command) -> Command:
         click.option(
             "--startup",
             type=click.FloatRange(0, 86400),
-            default=60.0,
-            show_default=True,
             metavar="SECONDS",
-            help="What a replica takes to start, with --daily.",
+            help="What a replica takes to start, with --daily.  [default: 60]",
         ),
         click.option(
             "--longest-wait",

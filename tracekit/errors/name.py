@@ -10,6 +10,8 @@ from tracekit.errors.message import TracekitError
 
 MANY = 40
 """Names beyond which an error does not list them all."""
+LISTED_BY = {"GPU": "--gpus", "model": "--models", "grid": "--grids"}
+"""The option of `tracekit info` that lists them."""
 
 
 class UnknownName(TracekitError):
@@ -23,6 +25,10 @@ class UnknownName(TracekitError):
                 f"Unknown {kind} '{name}'. Did you mean {' or '.join(spellings[word] for word in near)}?"
             )
         known = sorted(known)
+        if len(known) > MANY and kind in LISTED_BY:
+            return cls(
+                f"Unknown {kind} '{name}'. `tracekit info {LISTED_BY[kind]}` lists the {len(known)} that are known."
+            )
         if len(known) > MANY:
-            return cls(f"Unknown {kind} '{name}'. `tracekit info` lists the {len(known)} that are known.")
+            return cls(f"Unknown {kind} '{name}'; {len(known)} are known: {', '.join(known[:MANY])}, ...")
         return cls(f"Unknown {kind} '{name}'. Known are: {', '.join(known)}.")

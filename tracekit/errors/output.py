@@ -40,7 +40,7 @@ class OutputRefused(TracekitError):
     @classmethod
     def no_picture(cls, path: Path, suffixes: Iterable[str]) -> Self:
         return cls(
-            f"{path} does not end in {', '.join(suffixes)}, and that decides the format of a plot. Rename -o."
+            f"{path} does not end in {', '.join(suffixes)}, and that decides the format of a plot. Choose another name."
         )
 
     @classmethod
