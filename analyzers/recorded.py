@@ -93,7 +93,7 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         continues=pl.col("previous_response_id").is_not_null() | pl.col("conversation_id").is_not_null(),
         **LATENCIES,
     )
-    sessions = sessions.with_columns(steps_ended=~pl.col("row_id").is_in(_with_unknown_ends(calls, tools)))
+    sessions = _known_whole(sessions, calls, tools)
     where = _shares(done, tools, sessions)
     horizon_ns = _horizon_ns(sessions)
     busy_ns = union_ns(done["start_ns"].to_numpy(), done["end_ns"].to_numpy())
@@ -156,11 +156,13 @@ def _ended(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> 
     return joined.with_columns(pl.coalesce("end_ns", "last_ns", "start_ns").alias("end_ns")).drop("last_ns")
 
 
-def _with_unknown_ends(calls: pl.DataFrame, tools: pl.DataFrame) -> pl.Series:
-    """The sessions with a call or tool of which nobody knows when it ended."""
+def _known_whole(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> pl.DataFrame:
+    """The sessions, with `steps_ended`: false where nobody knows when one of its calls or tools ended."""
     columns = ["session_id", "end_ns"]
     steps = pl.concat([calls.select(columns), tools.select(columns)])
-    return steps.filter(pl.col("end_ns").is_null())["session_id"].drop_nulls().unique()
+    ended = steps.group_by(row_id="session_id").agg(steps_ended=pl.col("end_ns").is_not_null().all())
+    joined = sessions.join(ended, on="row_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("steps_ended").fill_null(True))
 
 
 def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) -> Shares:

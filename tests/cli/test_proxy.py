@@ -79,7 +79,8 @@ def stalling(recorder: Recorder) -> list[str]:
     """A program that hooks cannot reach, which says when its stream has begun and then waits for the rest."""
     text = URLLIB + (
         "import os\nbase = os.environ['OPENAI_BASE_URL']\nask(base, 'one').read()\n"
-        "answer = ask(base, 'stall', stream=True)\nanswer.readline()\nprint(os.getpid(), flush=True)\nanswer.read()\n"
+        "answer = ask(base, 'stall', stream=True)\nwhile b'Hello' not in answer.readline(): pass\n"
+        "print(os.getpid(), flush=True)\nanswer.read()\n"
     )
     return [sys.executable, "-S", recorder.program(text)]
 

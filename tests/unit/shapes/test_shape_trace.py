@@ -1,4 +1,5 @@
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -6,6 +7,7 @@ from tracekit.analyzers.kernels.layout import StepKind
 from tracekit.analyzers.recorded import analyze_recording
 from tracekit.analyzers.replay import replay_on
 from tracekit.analyzers.scenario import Fleet
+from tracekit.analyzers.share import union_ns
 from tracekit.analyzers.workload import compile_workload
 from tracekit.errors import ShapeInvalid
 from tracekit.provenance import Provenance
@@ -47,9 +49,19 @@ def test_means_are_the_shapes(tmp_path, shape):
 
 @pytest.mark.parametrize("shape", [CHAIN, TREE], ids=lambda shape: shape.name)
 def test_tools_take_the_shapes_seconds(tmp_path, shape):
-    recorded = analyze_recording(drawn(tmp_path, shape))
-    wall_s = float((recorded.shares.tool_ns + recorded.shares.overlap_ns).sum()) / 1e9
-    assert wall_s / recorded.session_count == pytest.approx(shape.tool_wall_s, rel=1e-6)
+    trace = drawn(tmp_path, shape)
+    tools = pl.DataFrame(pl.from_arrow(trace.rows(Kind.TOOL_SPAN, ["session_id", "start_ns", "end_ns"])))
+    wall_ns = sum(
+        union_ns(rows["start_ns"].to_numpy(), rows["end_ns"].to_numpy())
+        for rows in tools.partition_by("session_id")
+    )
+    assert wall_ns / 1e9 / trace.count(Kind.SESSION) == pytest.approx(shape.tool_wall_s, rel=1e-6)
+
+
+def test_calls_of_unknown_length_leave_no_shares_of_time(tmp_path):
+    recorded = analyze_recording(drawn(tmp_path, CHAIN))
+    assert recorded.sessions_without_shares == recorded.session_count
+    assert set(recorded.shares.totals().values()) == {None}
 
 
 def test_same_seed_same_bytes_and_another_seed_another_trace(tmp_path):
