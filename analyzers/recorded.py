@@ -15,7 +15,7 @@ from tracekit.analyzers.metering.measured import MeasuredEnergy, measured_energy
 from tracekit.analyzers.metering.serving import Serves
 from tracekit.analyzers.power import GpuEnergy, gpu_energies
 from tracekit.analyzers.prefix import PrefixReuse, prefix_reuse
-from tracekit.analyzers.session_table import ANSWERED, LATENCIES, UNCOUNTED, session_table
+from tracekit.analyzers.session_table import ANSWERED, LATENCIES, NOT_REPLAYED, UNCOUNTED, session_table
 from tracekit.analyzers.share import Shares, shares, union_ns
 from tracekit.assembly.token_class import CLASSES
 from tracekit.schema import Kind
@@ -39,8 +39,9 @@ class Recorded:
     """The recording in numbers; None is unknown, never 0.
 
     `sessions` has one row a session: see `session_table`; `session_count` counts them. `shares` are of sessions whose
-    steps have all ended at a time that is known; `sessions_without_shares` counts the others. `uncounted_calls`
-    are answered ones of whose tokens nobody has said how many there are.
+    steps have all ended at a time that is known; `sessions_without_shares` counts the others. `uncounted_calls` are
+    answered ones of whose tokens nobody has said how many there are, by side; `calls_not_replayed` counts those that
+    no replay has for this reason.
     """
 
     calls: int
@@ -54,7 +55,8 @@ class Recorded:
     session_s: Distribution | None
     shares: Shares
     sessions_without_shares: int
-    uncounted_calls: int
+    uncounted_calls: dict[str, int]
+    calls_not_replayed: int
     no_call_in_flight: float | None
     device_utilization: float | None
     input_tokens: int | None
@@ -112,7 +114,8 @@ def analyze_recording(trace: Trace, serves: Sequence[Serves] = ()) -> Recorded:
         session_s=_distribution(sessions.filter(ended=True).select(SESSION_S)["session_s"]),
         shares=where.of(sessions["steps_ended"].to_numpy()),
         sessions_without_shares=int((~sessions["steps_ended"]).sum()),
-        uncounted_calls=len(answered.filter(UNCOUNTED)),
+        uncounted_calls={side: len(answered.filter(uncounted)) for side, uncounted in UNCOUNTED.items()},
+        calls_not_replayed=len(answered.filter(NOT_REPLAYED)),
         no_call_in_flight=1 - busy_ns / horizon_ns if horizon_ns and ends_known else None,
         device_utilization=_mean([gpu.mean_utilization for gpu in power if gpu.device == "gpu"]),
         input_tokens=_sum(answered["input_tokens"]),
@@ -137,6 +140,7 @@ _CALL_COLUMNS = [
 ]  # fmt: skip
 
 
+_FRAME = pl.col("frame").fill_null(False)
 SESSION_S = ((pl.col("end_ns") - pl.col("start_ns")) / 1e9).alias("session_s")
 
 
@@ -159,14 +163,14 @@ def _ended(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> 
 def _known_whole(sessions: pl.DataFrame, calls: pl.DataFrame, tools: pl.DataFrame) -> pl.DataFrame:
     """The sessions, with `steps_ended`: false where nobody knows when one of its calls or tools ended."""
     columns = ["session_id", "end_ns"]
-    steps = pl.concat([calls.select(columns), tools.select(columns)])
+    steps = pl.concat([calls.select(columns), tools.filter(~_FRAME).select(columns)])
     ended = steps.group_by(row_id="session_id").agg(steps_ended=pl.col("end_ns").is_not_null().all())
     joined = sessions.join(ended, on="row_id", how="left", maintain_order="left")
     return joined.with_columns(pl.col("steps_ended").fill_null(True))
 
 
 def _shares(calls: pl.DataFrame, tools: pl.DataFrame, sessions: pl.DataFrame) -> Shares:
-    finished = tools.filter(pl.col("end_ns").is_not_null() & ~pl.col("frame").fill_null(False))
+    finished = tools.filter(pl.col("end_ns").is_not_null() & ~_FRAME)
     steps = pl.concat(
         [
             calls.select("session_id", "start_ns", "end_ns", is_tool=pl.lit(0, pl.Int64)),

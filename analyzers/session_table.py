@@ -17,10 +17,14 @@ LATENCIES = {
 }
 """Of one call, in seconds; null where a time or count it needs is unknown, or estimated."""
 
-UNCOUNTED = pl.col("input_tokens").is_null() | (
-    pl.col("output_tokens").is_null() & pl.col("api").cast(pl.String).ne_missing("embeddings")
-)
-"""Calls of whose tokens nobody has said how many there are."""
+_EMBEDS = pl.col("api").cast(pl.String).eq_missing("embeddings")
+UNCOUNTED = {
+    "input": pl.col("input_tokens").is_null(),
+    "output": pl.col("output_tokens").is_null() & ~_EMBEDS,
+}
+"""Calls of whose tokens nobody has said how many there are, by side; an embedding has none to put out."""
+NOT_REPLAYED = (pl.col("input_tokens").is_null() | pl.col("output_tokens").is_null()) & ~_EMBEDS
+"""Calls that would be replayed if somebody had."""
 ANSWERED = pl.col("status").is_in(["ok", "cancelled"])
 
 
@@ -29,10 +33,10 @@ def session_table(
 ) -> pl.DataFrame:
     """The table, in the order of `sessions`.
 
-    Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls and uncounted_calls (whose tokens are);
-    input_tokens,
-    cached_tokens, output_tokens (null where no call says); ttft_s, tpot_s, e2e_s, each with _mean, _p50, _p95
-    (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns (null unless `steps_ended`).
+    Columns: session_id, name, start_ns, end_ns; calls, tools, estimated_calls, uncounted_input, uncounted_output (calls
+    whose tokens are so); input_tokens, cached_tokens, output_tokens (null where no call says); ttft_s, tpot_s, e2e_s,
+    each with _mean, _p50, _p95 (inverted_cdf); tokens of each class; llm_ns, tool_ns, overlap_ns, gap_ns (null unless
+    `steps_ended`).
     """
     counts = calls.group_by("session_id").agg(calls=pl.len())
     answered = calls.filter(ANSWERED).with_columns(**LATENCIES).group_by("session_id").agg(_of_calls())
@@ -41,7 +45,7 @@ def session_table(
     for part in (counts, answered, per_tool):
         table = table.join(part, on="session_id", how="left", maintain_order="left")
     return table.with_columns(
-        pl.col("calls", "tools", "estimated_calls", "uncounted_calls").fill_null(0),
+        pl.col("calls", "tools", "estimated_calls", "uncounted_input", "uncounted_output").fill_null(0),
         **{name: pl.when("steps_ended").then(pl.Series(values)) for name, values in where._asdict().items()},
     ).drop("steps_ended")
 
@@ -61,8 +65,8 @@ def _of_calls() -> list[pl.Expr]:
             ("p95", _percentile(name, 95)),
         )
     ]
-    counts = [_ESTIMATED.sum().alias("estimated_calls"), UNCOUNTED.sum().alias("uncounted_calls")]
-    return [*tokens, *counts, *classes, *latencies]
+    uncounted = [calls.sum().alias(f"uncounted_{side}") for side, calls in UNCOUNTED.items()]
+    return [*tokens, _ESTIMATED.sum().alias("estimated_calls"), *uncounted, *classes, *latencies]
 
 
 def _percentile(name: str, percent: int) -> pl.Expr:

@@ -333,7 +333,12 @@ class _Signals:
 
     def restore(self) -> None:
         """Back to how they were; what came while the agent was ending was the agent's, and is dropped."""
-        while pending := signal.sigpending() & (self._taken | {signal.SIGCHLD}):
+        ours = self._taken | {signal.SIGCHLD}
+        wait = getattr(signal, "sigtimedwait", None)
+        # what is pending now a library's thread may take at once: it is never waited for
+        while wait is not None and wait(ours, 0) is not None:
+            pass
+        while wait is None and (pending := signal.sigpending() & ours):
             signal.sigwait(pending)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.outside)
 

@@ -31,6 +31,11 @@ def use(file: Path | None) -> None:
         read_user_file(each)
 
 
+def chosen_files() -> tuple[Path, ...]:
+    """The files that `use` was told of."""
+    return tuple(_chosen)
+
+
 def table(kind: str) -> Rows:
     """One kind of rows by name: gpus, models, engines or grids."""
     return _extended(kind, _files())

@@ -71,9 +71,9 @@ class Kind:
         return f"{pools}, {self.router}"
 
     def sized_name(self, replicas: int) -> str:
-        """Its name with the replicas of each pool, where there are several; fleets of one name are the same."""
+        """Its name with the replicas of each pool; fleets of one name are the same."""
         if len(self.pools) == 1:
-            return self.name
+            return f"{replicas} x {self.name}"
         counts = zip(self.counts(replicas), self.pools, strict=True)
         return f"{' + '.join(f'{count} x {_pool_name(pool)}' for count, pool in counts)}, {self.router}"
 

@@ -102,7 +102,9 @@ def test_what_refuses_calls_is_set_against_nothing(folder):
     write_crafted(folder / "long.parquet", long)
     words = ("compare", "long.parquet", "chat.parquet", "--gpu", "H100", "--model", "Llama-3.1-8B", "--json")
     document = json.loads(run(*words, cwd=folder)[0])
-    assert document["headline"].endswith("nothing is known that could be set against long.")
+    assert document["headline"].endswith(
+        "nothing is known that could be set against long. Calls of long are refused there, longer than a replica takes."
+    )
     chat = document["workflows"][1]["replays"][0]
     assert (chat["session_x"], chat["wh_x"], chat["cost_x"]) == (
         None,
@@ -110,6 +112,27 @@ def test_what_refuses_calls_is_set_against_nothing(folder):
         None,
     )
     assert any("long 1 of 2 on 1 x H100" in note for note in document["assumptions"])
+
+
+def test_the_headline_is_of_those_that_refuse_nothing(folder):
+    long = [call_row(1, 0, 500, input_tokens=1_000_000)]
+    write_crafted(folder / "huge.parquet", long, sessions=[session_row(0, 0, 500)])
+    words = (
+        "compare",
+        "chat.parquet",
+        "huge.parquet",
+        "agent.parquet",
+        "--gpu",
+        "H100",
+        "--model",
+        "Llama-3.1-8B",
+    )
+    document = json.loads(run(*words, "--queries-per-day", "1M", "--json", cwd=folder)[0])
+    told = document["headline"]
+    assert "a session of agent takes" in told
+    assert "Calls of huge are refused there" in told
+    assert "chat draws" in told
+    assert "huge" not in told.split("refused there")[1]
 
 
 def test_scores_that_are_no_numbers_are_no_scores(folder):

@@ -89,6 +89,32 @@ def test_the_next_command_is_of_the_fleet_that_was_looked_at(tmp_path, words, fo
     run(*command.split()[1:], cwd=tmp_path)
 
 
+def test_a_switch_may_make_it_fit(tmp_path):
+    write_models(tmp_path / "t.parquet", "Llama-3.1-70B")
+    out, _err = run("analyze", "t.parquet", "--what-if", "tp=4", cwd=tmp_path)
+    assert "not replayed" not in out
+    assert "--model Llama-3.1-70B --tp 4 --replicas 2" in out
+    run("analyze", "t.parquet", "--what-if", "tp=1", cwd=tmp_path, code=2)
+
+
+def test_the_next_command_repeats_all_that_was_said_of_the_fleet(tmp_path):
+    write_models(tmp_path / "t.parquet", "closed")
+    (tmp_path / "mine.toml").write_text('[gpu.MINE]\nlike = "H100"\n')
+    more = ("--queue-order", "least-attained", "--max-num-seqs", "4", "--catalog", "mine.toml")
+    out, _err = run("analyze", "t.parquet", "--gpu", "MINE", *more, cwd=tmp_path)
+    command = out.rstrip().rpartition("Next: tracekit ")[2]
+    assert " --queue-order least-attained --max-num-seqs 4 --catalog mine.toml " in command
+    run(*command.split(), cwd=tmp_path)
+
+
+def test_a_name_of_the_model_that_stands_in_is_no_other_model(tmp_path):
+    words = ("--gpu", "H100", "--assume-model", "llama-3.1-8b")
+    assert assumed(tmp_path, "Llama-3.1-8B", "Qwen2.5-7B", words=words) == (
+        "Llama-3.1-8B",
+        ["model Llama-3.1-8B for calls that name Qwen2.5-7B"],
+    )
+
+
 def test_a_catalog_of_the_environment_is_in_the_command(tmp_path, monkeypatch):
     write_models(tmp_path / "t.parquet", "closed")
     (tmp_path / "my prices.toml").write_text("[price.H100]\ntypical = 99.0\n")

@@ -317,6 +317,17 @@ def test_where_it_runs_is_said_so_that_it_can(folder):
         assert told in " ".join(err.split())
 
 
+def test_fleets_of_several_pools_are_named_by_their_replicas(folder):
+    words = ("run.parquet", "--rate", "5/s", *SLOS, "--gpus", "H100", "--tp", "1", "--models", "Llama-3.1-8B")
+    run("size", *words, "--split", "--max-replicas", "8", *QUICK, "-o", "split.csv", cwd=folder)
+    document = sized(folder, *words, "--split", "--max-replicas", "8", *QUICK)
+    fleets = [point["fleet"] for point in document["pareto"]]
+    assert len(set(fleets)) == len(fleets)
+    assert any("1 x H100-SXM-80GB with Llama-3.1-8B (prefill) + 1 x H100" in fleet for fleet in fleets)
+    assert "2 x 1 x" not in (folder / "split.csv").read_text()
+    assert not [note for note in document["assumptions"] if "refused" in note]
+
+
 def test_ctrl_c_prints_the_best_so_far(folder):
     words = ("run.parquet", "--rate", "60/s", *SLOS, *SMALL, "--replicates", "5000", "-o", "best.json")
     with start("size", *words, "--json", cwd=folder) as process:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.unit.crafted_trace import call_row, session_row, write_crafted
+from tests.unit.crafted_trace import call_row, session_row, tool_row, write_crafted
 from tests.unit.spool_story import Story
 from tracekit.analyzers.recorded import analyze_recording
 from tracekit.trace import Trace, write_trace
@@ -194,6 +194,16 @@ def test_calls_that_nobody_counted_are_told(tmp_path):
         call_row(4, 700, 800, output_tokens=None, api="chat"),
     ]
     recorded = analyze_recording(Trace.open(write_crafted(tmp_path / "t.parquet", calls)))
-    assert recorded.uncounted_calls == 2
-    assert recorded.sessions["uncounted_calls"].to_list() == [2]
+    assert recorded.uncounted_calls == {"input": 1, "output": 1}
+    assert recorded.calls_not_replayed == 2
+    assert recorded.sessions.select("uncounted_input", "uncounted_output").rows() == [(1, 1)]
     assert (recorded.input_tokens, recorded.output_tokens) == (300, 20)
+
+
+def test_a_frame_of_unknown_end_takes_no_shares_away(tmp_path):
+    frame = tool_row(2, 100, 0, frame=True, end_ns=None)
+    recorded = analyze_recording(
+        Trace.open(write_crafted(tmp_path / "t.parquet", [call_row(1, 0, 400)], [frame]))
+    )
+    assert recorded.sessions_without_shares == 0
+    assert recorded.shares.totals()["llm"] == 0.4

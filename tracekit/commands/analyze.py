@@ -96,24 +96,11 @@ def command(
 
 
 def _next_command(trace: Location, choice: FleetChoice, replays: list[dict[str, Any]]) -> str:
-    """The first of the fleets again, one replica larger."""
+    """The first of the fleets again."""
     name = shlex.quote(str(trace))
     if not replays:
         return f"tracekit info {name}"
-    if choice.file is not None:
-        return f"tracekit replay {name} --fleet {shlex.quote(str(choice.file))} -o timeline.parquet"
-    fleet = replays[0]["fleet"]
-    words = [
-        "--gpu",
-        choice.gpus[0] if choice.gpus else fleet["gpu"],
-        "--model",
-        choice.model or fleet["model"],
-    ]
-    if fleet["tp"] > 1:
-        words += ["--tp", str(fleet["tp"])]
-    words += ["--replicas", str(fleet["replicas"] + 1)]
-    if choice.router:
-        words += ["--router", choice.router]
+    words = choice.again(replays[0]["fleet"])
     return f"tracekit replay {name} {shlex.join(words)} -o timeline.parquet"
 
 
@@ -160,7 +147,7 @@ def analysis(
     served = _recorded_fleet(recorded, choice)
     fleets = choice.fleets(recorded.models, served if not isinstance(served, str) else None)
     scenarios = scenarios_of(fleets, what_if, choice.file)
-    if choice.file is None and not choice.describes_a_fleet():
+    if choice.file is None and not choice.describes_a_fleet() and not what_if:
         try:
             for fleet in fleets:
                 fleet.limits()

@@ -141,6 +141,27 @@ class FleetChoice:
             for gpu in gpus
         ]
 
+    def again(self, fleet: dict[str, Any]) -> list[str]:
+        """The options that name the first fleet again as it was replayed; one replica more, unless it has a file."""
+        from tracekit.analyzers.catalog.tables import chosen_files
+
+        told: dict[str, object] = {
+            "--gpu": self.gpus[0] if self.gpus else fleet["gpu"],
+            "--model": self.model or fleet["model"],
+            "--tp": fleet["tp"] if fleet["tp"] > 1 else None,
+            "--replicas": fleet["replicas"] + 1,
+            "--router": self.router,
+            "--queue-order": self.queue_order,
+            "--max-num-seqs": self.max_num_seqs,
+            "--max-num-batched-tokens": self.max_num_batched_tokens,
+            "--calibration": self.calibration,
+        }
+        if self.file is not None:
+            told = {"--fleet": self.file}
+        words = [(name, str(value)) for name, value in told.items() if value is not None]
+        catalogs = [("--catalog", str(file)) for file in chosen_files()]
+        return [word for pair in [*words, *catalogs] for word in pair]
+
     def describes_a_fleet(self) -> bool:
         """Whether any option says something of the fleet, a file apart."""
         values = (
@@ -166,7 +187,8 @@ def model_to_replay(recorded_models: list[str], otherwise: str) -> tuple[str, li
     known = set(found.values())
     if not known:
         return otherwise, [f"model {otherwise}"]
-    model = known.pop() if len(known) == 1 else otherwise
+    stand_in = find_model(otherwise)
+    model = known.pop() if len(known) == 1 else otherwise if stand_in is None else stand_in.name
     others = [name for name in recorded_models if found.get(name) != model]
     return model, [f"model {model} for calls that name {_listed(others)}"] if others else []
 

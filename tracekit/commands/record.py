@@ -107,6 +107,9 @@ def command(
     Python process is recorded, child processes too; others on their way through a proxy (docs/proxy.md). No
     prompt or answer text is stored without --content.
     """
+    from tracekit.commands.blas import load_without_threads
+
+    load_without_threads()  # its threads would take the signals that are the supervisor's
     from tracekit import __version__
     from tracekit.collectors.launch import record
     from tracekit.live_spool import LiveSpool

@@ -51,7 +51,7 @@ def analysis_document(
         **({} if recorded.measured is None else {"measured_against_modelled": comparison}),
         "assumptions": [
             *_prompt_notes(recorded),
-            *_share_notes(recorded),
+            *share_notes(recorded),
             *measured_notes(recorded),
             *([f"what was {trace.provenance.origin}: {labels}"] if labels else []),
             *assumptions,
@@ -92,6 +92,7 @@ def recorded_document(recorded: Recorded) -> Document:
             "input": recorded.input_tokens,
             "output": recorded.output_tokens,
             "cached": recorded.cached_tokens,
+            "uncounted_calls": recorded.uncounted_calls,
             "by_class": recorded.tokens_by_class,
             "by_source": {
                 source: {"calls": tokens.calls, "input": tokens.input_tokens, "output": tokens.output_tokens}
@@ -135,7 +136,7 @@ def _session(row: dict[str, Any]) -> Document:
             "output": row["output_tokens"],
             "cached": row["cached_tokens"],
             "estimated_calls": row["estimated_calls"],
-            "uncounted_calls": row["uncounted_calls"],
+            "uncounted_calls": {side: row[f"uncounted_{side}"] for side in ("input", "output")},
             "by_class": None
             if None in classes.values()
             else _whole(classes) | {"output": row["output_tokens"]},
@@ -155,7 +156,8 @@ def _whole(tokens: dict[str, float]) -> dict[str, int]:
     return {name: round(value) for name, value in tokens.items()}
 
 
-def _share_notes(recorded: Recorded) -> list[str]:
+def share_notes(recorded: Recorded) -> list[str]:
+    """Which sessions are in no sum of time, if any."""
     if not recorded.sessions_without_shares:
         return []
     left_out = plural(recorded.sessions_without_shares, "session")
@@ -219,8 +221,8 @@ def _headline(recorded: Recorded, replays: list[Document]) -> str:
     span = percent(idle[0]) if len(idle) == 1 else f"{percent(min(idle))} to {percent(max(idle))}"
     what_if = what_if_words(replays[0])
     under = f" ({what_if})" if what_if else ""
-    if recorded.uncounted_calls:
-        under += f" without {plural(recorded.uncounted_calls, 'call')} that nobody counted the tokens of"
+    if recorded.calls_not_replayed:
+        under += f" without {plural(recorded.calls_not_replayed, 'call')} that nobody counted the tokens of"
     refused = max(replays, key=lambda replay: replay["calls_failed"])
     short = (
         f"; {refused['calls_failed']:,} of {refused['calls'] + refused['calls_failed']:,} calls are longer than a "

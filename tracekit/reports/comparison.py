@@ -13,7 +13,7 @@ import polars as pl
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.demand import Demand
 from tracekit.analyzers.recorded import Recorded
-from tracekit.reports.analysis import recorded_document
+from tracekit.reports.analysis import recorded_document, share_notes
 from tracekit.reports.comparison_headline import comparison_headline
 from tracekit.reports.document import SCHEMA_VERSION, Document
 from tracekit.reports.words import fleet_name, plural, shown_name
@@ -52,7 +52,7 @@ def comparison_document(
         "baseline": baseline,
         "queries_per_day": None if demand is None else demand.queries_per_day,
         "workflows": told,
-        "assumptions": [*_notes(told, demand), *assumptions],
+        "assumptions": [*_notes(told, demand), *_share_notes(workflows), *assumptions],
         "sources": {"recorded times": "measured in the client", "tokens": "as recorded"} | sources,
     }
 
@@ -190,6 +190,10 @@ def _notes(told: Sequence[Document], demand: Demand | None) -> list[str]:
             f"measured Wh: every joule of the sampled GPUs over the recording, by session ({', '.join(estimated)})"
         )
     return notes
+
+
+def _share_notes(workflows: Sequence[Workflow]) -> list[str]:
+    return [f"{shown_name(one.name)}: {note}" for one in workflows for note in share_notes(one.recorded)]
 
 
 def workflow_baseline(names: Sequence[str], traces: Sequence[str], asked: str | None) -> str | None:

@@ -17,11 +17,19 @@ def comparison_headline(workflows: Sequence[Document], baseline: str, queries_pe
     reference = next(workflow for workflow in workflows if workflow["name"] == baseline)
     others = [workflow for workflow in workflows if workflow is not reference]
     fleet = fleet_name(reference["replays"][0]["fleet"])
-    said = _alone(reference) if not others else _against(others, reference)
+    short = [_name(workflow) for workflow in workflows if _is_refused_some(workflow)]
+    compared = [] if _is_refused_some(reference) else [one for one in others if not _is_refused_some(one)]
+    said = _alone(reference) if not others else _against(compared, reference)
     words = f"On {fleet} {said}."
-    if queries_per_day is not None:
-        words += f" At {queries_per_day:,.0f} queries a day {_demand(others, reference)}."
+    if short:
+        words += f" Calls of {_listed(short)} are refused there, longer than a replica takes."
+    if queries_per_day is not None and not _is_refused_some(reference):
+        words += f" At {queries_per_day:,.0f} queries a day {_demand(compared, reference)}."
     return words
+
+
+def _is_refused_some(workflow: Document) -> bool:
+    return bool(workflow["replays"][0]["calls_failed"])
 
 
 def _alone(workflow: Document) -> str:

@@ -127,6 +127,10 @@ def _token_sums() -> dict[str, Schema]:
     return {side: or_null(COUNT) for side in ("input", "output", "cached")}
 
 
+def _by_side() -> Schema:
+    return object_of({"input": COUNT, "output": COUNT})
+
+
 def _classes() -> Schema:
     return or_null(object_of(dict.fromkeys(CLASSES, COUNT)), "Input by what it is, and the output.")
 
@@ -143,7 +147,10 @@ def _recorded() -> Schema:
             "idle": object_of(
                 {name: or_null(NUMBER) for name in ("tool_share", "no_call_in_flight", "device_idle")}
             ),
-            "tokens": object_of(_token_sums() | {"by_class": _classes(), "by_source": table_of(by_source)}),
+            "tokens": object_of(
+                _token_sums()
+                | {"uncounted_calls": _by_side(), "by_class": _classes(), "by_source": table_of(by_source)}
+            ),
             "prefix": _prefix(),
             "power": list_of(device()),
             "engines": list_of(engine_load()),
@@ -177,7 +184,7 @@ def _prefix() -> Schema:
 
 def _session() -> Schema:
     spread = object_of({name: or_null(NUMBER) for name in ("mean", "p50", "p95")})
-    counted = dict.fromkeys(("estimated_calls", "uncounted_calls"), COUNT)
+    counted = {"estimated_calls": COUNT, "uncounted_calls": _by_side()}
     return object_of(
         {
             "session_id": {"type": "integer", "description": "Its row in the trace."},

@@ -9,7 +9,7 @@ from rich.table import Table
 from tracekit import units
 from tracekit.reports.joules import session_joules
 from tracekit.reports.number_table import number_table
-from tracekit.reports.words import CLASSES, plural, shown_name
+from tracekit.reports.words import CLASSES, plural, shown_name, token_sum
 
 Document = dict[str, Any]
 _LATENCIES = (
@@ -65,7 +65,7 @@ def token_table(recorded: Document) -> Table:
     tokens, prefix = recorded["tokens"], recorded["prefix"]
     table = number_table("Tokens (server's usage; classes by bytes)", "", "tokens")
     for side in ("input", "output"):
-        table.add_row(side, units.count(tokens[side]))
+        table.add_row(side, token_sum(tokens, side))
         for source, words in _UNCOUNTED.items():
             part = tokens["by_source"].get(source)
             if part is not None and part[side] is not None:
@@ -144,16 +144,8 @@ def session_table(sessions: list[Document], count: int) -> Table:
             units.seconds(session["session_s"]),
             str(session["calls"]),
             str(session["tools"]),
-            *(_session_tokens(session["tokens"], side) for side in ("input", "output")),
+            *(token_sum(session["tokens"], side) for side in ("input", "output")),
             *(units.percent(share[name]) for name in ("llm", "tool", "overlap", "gap")),
             *([session_joules(session)] if is_measured else []),
         )
     return table
-
-
-def _session_tokens(tokens: Document, side: str) -> str:
-    """A sum, with a tilde where some of it is estimated; at least so many where some calls are not counted."""
-    if tokens[side] is None:
-        return "-"
-    least, about = ">= " if tokens["uncounted_calls"] else "", "~" if tokens["estimated_calls"] else ""
-    return f"{least}{about}{units.count(tokens[side])}"

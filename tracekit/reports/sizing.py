@@ -259,7 +259,8 @@ def pareto_document(sizing: Sizing, footprint: Footprint) -> list[Document]:
         low, high = footprint.grams(energy_j)
         rows.append(
             {
-                "name": point.candidate.kind.sized_name(point.candidate.replicas),
+                "name": point.candidate.kind.name,
+                "fleet": point.candidate.kind.sized_name(point.candidate.replicas),
                 "gpu": point.candidate.kind.pools[0].gpu,
                 "replicas": point.candidate.replicas,
                 "gpus": point.candidate.gpus,
@@ -276,7 +277,7 @@ def pareto_document(sizing: Sizing, footprint: Footprint) -> list[Document]:
 
 def _each_fleet_once(rows: list[Document]) -> list[Document]:
     """Small fleets of several pools are the same at several shares of these."""
-    return list({(row["name"], row["replicas"]): row for row in reversed(rows)}.values())[::-1]
+    return list({row["fleet"] or row["name"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def daily_document(sizing: Sizing) -> Document | None:
@@ -383,7 +384,9 @@ def _considered(sizing: Sizing, footprint: Footprint) -> list[Document]:
         watts = footprint.watts(observation.watts, observation.gpus)
         rows.append(
             {
-                "name": found.kind.name if candidate is None else found.kind.sized_name(candidate.replicas),
+                "name": found.kind.name,
+                "pools": len(found.kind.pools),
+                "fleet": None if candidate is None else found.kind.sized_name(candidate.replicas),
                 "replicas": found.replicas,
                 "gpus": None if candidate is None else candidate.gpus,
                 "usd_per_hour": None if candidate is None else candidate.usd_per_h,

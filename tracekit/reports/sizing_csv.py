@@ -46,7 +46,7 @@ def _rows(document: Document) -> Iterator[Row]:
         if verdict is not None:
             yield from _verdict_rows({"view": view, "subject": subject, "source": MODELLED}, verdict)
     for one in document["pareto"]:
-        fleet = csv_name(f"{one['replicas']} x {one['name']}")
+        fleet = csv_name(one["fleet"])
         subject = "on the front" if one["is_on_front"] else "beaten"
         start = {"view": "pareto", "subject": subject, "fleet": fleet, "replicates": 1, "source": MODELLED}
         yield start | {"quantity": "cost per session", "unit": "USD", "median": one["cost_usd_per_session"]}

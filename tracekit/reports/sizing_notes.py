@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tracekit.analyzers.catalog import catalog
 from tracekit.analyzers.replay import Replay
-from tracekit.analyzers.sizing.candidate import refused_calls
 from tracekit.analyzers.sizing.footprint import Footprint
 from tracekit.analyzers.sizing.model_error import model_error
 from tracekit.analyzers.sizing.size import Sizing
@@ -40,11 +39,10 @@ def sizing_assumptions(
         "energy, cost and idle time are of the steady window; a year is 8,760 hours of this load",
         "the model's error is that of the rows which the sources name; on other GPUs it is likely larger",
     ]
-    of_all = [pool for pool in example.fleet.pools if not pool.calls]
-    if refused := max((refused_calls(pool, load.workload) for pool in of_all), default=0):
+    if refused := int(example.timeline.outcome.refused):
         notes.append(
-            f"{plural(refused, 'recorded call')} would be refused, longer than a replica takes: as calls that take no "
-            "time they make sessions look shorter and cheaper than they are"
+            f"{refused:,} of {plural(example.timeline.outcome.calls.size, 'drawn call')} are refused, longer than a "
+            "replica takes: as calls that take no time they make sessions look shorter and cheaper than they are"
         )
     if sessions < FEW_SESSIONS:
         notes.append(

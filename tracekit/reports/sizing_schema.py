@@ -138,6 +138,7 @@ def _point() -> Schema:
     return object_of(
         {
             "name": TEXT,
+            "fleet": TEXT,
             "gpu": TEXT,
             "replicas": COUNT,
             "gpus": COUNT,
@@ -237,6 +238,8 @@ def _considered() -> Schema:
     return object_of(
         {
             "name": TEXT,
+            "fleet": or_null(TEXT, "At that size."),
+            "pools": COUNT,
             "replicas": or_null(COUNT, "The fewest that meet the objectives in one replicate."),
             "gpus": or_null(COUNT),
             "usd_per_hour": or_null(AMOUNT),

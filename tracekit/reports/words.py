@@ -114,6 +114,17 @@ def _pool_name(pool: Document, *, names_model: bool) -> str:
     return f"{least}{pool['replicas']} x {pool['gpu']}{tp}{role}{model}{calls}"
 
 
+def token_sum(tokens: Document, side: str) -> str:
+    """A sum of tokens: >= where some calls are not counted, ~ where some are estimated."""
+    if tokens[side] is None:
+        return "-"
+    least, about = (
+        ">= " if tokens["uncounted_calls"][side] else "",
+        "~" if tokens.get("estimated_calls") else "",
+    )
+    return f"{least}{about}{tokens[side]:,}"
+
+
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """1 call, 2 calls, 1,000 calls."""
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"

@@ -44,6 +44,8 @@ def test_a_size_is_named_by_its_pools_so_that_shares_that_come_to_the_same_do(ki
         "1 x L40S with Llama-3.1-8B (prefill) + 1 x L40S with Llama-3.1-8B (decode), least-outstanding"
     }
     assert len({kind.sized_name(8) for kind in split}) == 3
+    alone = next(kind for kind in kinds if len(kind.pools) == 1)
+    assert alone.sized_name(2) == f"2 x {alone.name}"
 
 
 def test_a_size_has_every_pool_and_so_many_replicas(kinds):

@@ -116,7 +116,7 @@ def front_scatter(document: Document) -> Chart | None:
             )
             chart.tip(
                 mark,
-                f"{point['replicas']} x {point['name']}: {units.dollars(point['cost_usd_per_session'])} a session, "
+                f"{point['fleet']}: {units.dollars(point['cost_usd_per_session'])} a session, "
                 f"{units.seconds(point['slo_s'][0])}, {units.energy(point['energy_j_per_session'])}",
             )
     axes.axhline(slo["limit_s"], color=light("ink"), linewidth=1)

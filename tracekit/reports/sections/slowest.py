@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracekit import units
 from tracekit.reports.sections.section import Cell, Document, Section, Table
-from tracekit.reports.words import SHARES, session_name, shown_name
+from tracekit.reports.words import SHARES, session_name, shown_name, token_sum
 
 SLOWEST = 50
 PATH_STEPS = 10
@@ -22,7 +22,7 @@ def slowest_section(document: Document) -> Section:
             Cell(units.seconds(session["session_s"]), session["session_s"]),
             Cell(units.count(session["calls"]), session["calls"]),
             Cell(units.count(session["tools"]), session["tools"]),
-            *(Cell(units.count(session["tokens"][side]), session["tokens"][side]) for side in ("input", "output")),
+            *(Cell(token_sum(session["tokens"], side), session["tokens"][side]) for side in ("input", "output")),
             *(Cell(units.percent(session["share"][key]), session["share"][key]) for key in SHARES),
         ]
         for session in ordered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracekit import units
 from tracekit.reports.sections.columns import columns_of, labelled_row
 from tracekit.reports.sections.section import Cell, Document, Section, Table
-from tracekit.reports.words import CLASSES, fleet_name
+from tracekit.reports.words import CLASSES, fleet_name, token_sum
 
 
 def tokens_section(document: Document) -> Section:
@@ -56,7 +56,7 @@ def _token_lead(recorded: Document) -> str:
     tokens, shareable = recorded["tokens"], recorded["prefix"]["shareable"]
     if tokens["input"] is None:
         return "No server counted the tokens of these calls."
-    words = f"{units.count(tokens['input'])} tokens in, {units.count(tokens['output'])} out."
+    words = f"{token_sum(tokens, 'input')} tokens in, {token_sum(tokens, 'output')} out."
     return (
         words
         if shareable is None

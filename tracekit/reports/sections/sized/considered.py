@@ -11,7 +11,7 @@ def considered_section(document: Document) -> Section:
     names = [slo["name"].replace("_", " ") for slo in document["question"]["slos"]]
     rows = [
         [
-            Cell(one["name"]),
+            Cell(one["fleet"] if one["fleet"] and one["pools"] > 1 else one["name"]),
             Cell("none" if one["replicas"] is None else units.count(one["replicas"]), one["replicas"]),
             Cell(
                 "-" if one["usd_per_hour"] is None else units.dollars(one["usd_per_hour"]),

@@ -12,7 +12,7 @@ def front_section(document: Document) -> Section:
     slos = document["question"]["slos"]
     rows = [
         [
-            Cell(f"{one['replicas']} x {one['name']}"),
+            Cell(one["fleet"]),
             Cell(units.count(one["gpus"]), one["gpus"]),
             dollars_cell(one["cost_usd_per_session"]),
             *(Cell(units.seconds(value), value) for value in one["slo_s"]),
