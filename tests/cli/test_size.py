@@ -319,8 +319,8 @@ def test_where_it_runs_is_said_so_that_it_can(folder):
 
 def test_fleets_of_several_pools_are_named_by_their_replicas(folder):
     words = ("run.parquet", "--rate", "5/s", *SLOS, "--gpus", "H100", "--tp", "1", "--models", "Llama-3.1-8B")
-    run("size", *words, "--split", "--max-replicas", "8", *QUICK, "-o", "split.csv", cwd=folder)
-    document = sized(folder, *words, "--split", "--max-replicas", "8", *QUICK)
+    whole = ("--split", "--max-replicas", "8", "--replicates", "20", "-o", "split.csv")
+    document = sized(folder, *words, *whole)
     fleets = [point["fleet"] for point in document["pareto"]]
     assert len(set(fleets)) == len(fleets)
     assert any("1 x H100-SXM-80GB with Llama-3.1-8B (prefill) + 1 x H100" in fleet for fleet in fleets)
