@@ -217,9 +217,12 @@ def _without_refusing(pools: list[Pool], workload: Workload, rejected: list[Reje
     refused = {pool: refused_calls(pool, workload) for pool in pools}
     fewest = min(refused.values(), default=0)
     of_all = int(np.count_nonzero(workload.kind == StepKind.CALL))
+    kept = []
     for pool, count in refused.items():
         takes_none = 0 < count == of_all
-        if count > fewest or takes_none:
+        if count == fewest and not takes_none:
+            kept.append(pool)
+        else:
             which = "every call" if takes_none else f"{count - fewest} call(s) that others can take"
             rejected.append(
                 Rejected(
@@ -228,7 +231,7 @@ def _without_refusing(pools: list[Pool], workload: Workload, rejected: list[Reje
                     "tokens that it has room for",
                 )
             )
-    return [pool for pool, count in refused.items() if count == fewest and not 0 < count == of_all]
+    return kept
 
 
 def refused_calls(pool: Pool, workload: Workload) -> int:

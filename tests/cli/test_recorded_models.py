@@ -156,3 +156,17 @@ def test_calls_that_nobody_counted_are_in_the_first_lines(tmp_path):
     words = ("size", "t.parquet", "--rate", "1/s", *sized, "--brief", "--replicates", "20")
     out, _err = run(*words, cwd=tmp_path)
     assert out.startswith("assumed: 1 of 3 answered calls, whose tokens nobody counted, load no GPU")
+    run(*words, "-o", "fleet.toml", cwd=tmp_path)
+    check = (
+        "--rate",
+        "1/s",
+        "--slo",
+        "session_p95<60s",
+        "--check",
+        "fleet.toml",
+        "--brief",
+        "--replicates",
+        "20",
+    )
+    out, _err = run("size", "t.parquet", *check, cwd=tmp_path)
+    assert out.startswith("assumed: 1 of 3 answered calls, whose tokens nobody counted, load no GPU")

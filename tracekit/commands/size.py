@@ -313,14 +313,15 @@ def _candidates(
     from tracekit.analyzers.sizing.candidate import Candidates, candidates
     from tracekit.errors import SizingRefused
 
-    if existing is not None:
-        existing.fleet.limits()  # raises ModelDoesNotFit
-        return Candidates((existing.kind,), ()), []
-    space, assumed = choice.space(opened)
+    uncounted = list[str]()
     if compiled.calls_without_tokens:
         counted = f"{compiled.calls_without_tokens:,} of {compiled.calls + compiled.calls_without_tokens:,}"
-        assumed.append(f"{counted} answered calls, whose tokens nobody counted, load no GPU")
+        uncounted = [f"{counted} answered calls, whose tokens nobody counted, load no GPU"]
+    if existing is not None:
+        existing.fleet.limits()  # raises ModelDoesNotFit
+        return Candidates((existing.kind,), ()), uncounted
+    space, assumed = choice.space(opened)
     found = candidates(space, compiled.workload)
     if not found.kinds:
         raise SizingRefused.no_candidate(f"{one.name}: {one.why}" for one in found.rejected)
-    return found, assumed
+    return found, [*assumed, *uncounted]
